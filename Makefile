@@ -1,0 +1,45 @@
+# Two commands do everything: `make demo` and `make test`. Both make the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := envs/requirements.lock
+READY := .venv/.ready
+CORES ?= all
+
+.PHONY: demo test check lint lock clean
+
+demo: demo/corpus
+	$(BIN)/snakemake --cores $(CORES)
+	@echo
+	@echo "The report: $(CURDIR)/results/report.html"
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/pytest tests/unit
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+demo/corpus: $(READY)
+	$(BIN)/python workflow/scripts/make_demo_corpus.py --root $@
+
+# The locked environment. uv is fetched with the venv's own pip.
+$(READY): $(LOCK) pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r envs/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# After a change of envs/requirements.in.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal \
+		--python-version 3.11 --override envs/overrides.txt envs/requirements.in -o $(LOCK)
+
+clean:
+	rm -rf demo/corpus results logs .snakemake

@@ -1,0 +1,1 @@
+"""Networks that turn a face crop into an embedding, and their weights."""

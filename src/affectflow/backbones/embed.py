@@ -1,0 +1,118 @@
+"""From face crops to embeddings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from affectflow.backbones.spec import Backbone
+from affectflow.backbones.weights import backbone, load
+from affectflow.errors import UserError
+from affectflow.provenance.content import sha256
+from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
+from affectflow.shards.embeddings import embedding_rows
+from affectflow.shards.faces import CONTENT as FACES
+from affectflow.shards.files import create, open_complete, texts
+from affectflow.video import jpeg
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+HALF = float(np.finfo(np.float16).max)
+
+
+class Embedder:
+    """A backbone on a device.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    network : torch.nn.Module
+        With its weights, on `device`.
+    device : torch.device
+    """
+
+    def __init__(self, backbone: Backbone, network: nn.Module, device: torch.device) -> None:
+        self.backbone = backbone
+        # Convolutions are faster in this memory order, on CPUs and on GPUs with tensor cores.
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+
+    @torch.inference_mode()
+    def embed(self, crops: list[np.ndarray]) -> np.ndarray:
+        """Embed crops.
+
+        Parameters
+        ----------
+        crops : list of numpy.ndarray
+            n arrays (H, W, 3) uint8 RGB.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, D) float32.
+        """
+        parts = [np.zeros((0, self.backbone.dim), np.float32)]
+        for start in range(0, len(crops), BATCH):
+            pixels = np.stack([self._fit(crop) for crop in crops[start : start + BATCH]])
+            batch = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            parts.append(self.network(self.backbone.preprocess(batch)).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _fit(self, crop: np.ndarray) -> np.ndarray:
+        size = self.backbone.size
+        if crop.shape[:2] == (size, size):
+            return crop
+        # As facenet-pytorch shrinks its crops.
+        return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, target: Path) -> None:
+    """Embed the crops of a shard of faces.
+
+    Parameters
+    ----------
+    faces : Path
+        A shard of faces (`affectflow.shards.faces`).
+    name : str
+        The backbone.
+    weights : Path
+        Its weights, as `affectflow.backbones.weights.prepare` wrote them.
+    device : torch.device
+    target : Path
+        The shard of embeddings to write (`affectflow.shards.embeddings`).
+
+    Raises
+    ------
+    UserError
+        If the shard of faces is not whole, or an embedding does not fit float16.
+    """
+    embedder = Embedder(backbone(name), load(name, weights, device), device)
+    made_by = {"backbone": name, "weights": sha256(weights), "faces": sha256(faces)}
+    start, frames = time.monotonic(), 0
+    with open_complete(faces, FACES) as source, create(target, EMBEDDINGS, made_by) as out:
+        mask = source["mask"]
+        rows = embedding_rows(out, mask.shape[1], embedder.backbone.dim)
+        for row, clip_id in enumerate(texts(source["clip_id"])):
+            seen = np.flatnonzero(mask[row])
+            embedding = np.zeros((mask.shape[1], embedder.backbone.dim), np.float32)
+            for start in range(0, len(seen), BATCH):
+                part = seen[start : start + BATCH]
+                crops = [jpeg.decode(source["crop"][row, i]) for i in part]
+                embedding[part] = embedder.embed(crops)
+            if np.abs(embedding).max(initial=0) > HALF:
+                raise UserError(
+                    f"{name}: an embedding of clip {clip_id} is beyond float16's {HALF:.0f}",
+                    f"Check backbones.{name}.weights: trained weights give small numbers.",
+                )
+            rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask[row]})
+            frames += len(seen)
+    seconds = time.monotonic() - start
+    log.info("%s: %d faces embedded on %s, %.1f faces/s", name, frames, device, frames / seconds)

@@ -1,0 +1,51 @@
+"""What a file in `backbones/models/` says of its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Where a network's published weights are.
+
+    Attributes
+    ----------
+    url : str
+        The official file.
+    sha256 : str
+        Its SHA-256.
+    """
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network that embeds face crops.
+
+    Attributes
+    ----------
+    dim : int
+        Numbers in an embedding.
+    size : int
+        Side of the square input in pixels.
+    build : callable
+        Return the network, weights at random: (B, 3, size, size) float32 -> (B, dim) float32.
+    preprocess : callable
+        (B, 3, size, size) float32 RGB in 0..255 -> the network's input.
+    pretrained : Pretrained or None
+    ignored : tuple of str
+        Prefixes of weights in published files that the network does not use (its classifier).
+    """
+
+    dim: int
+    size: int
+    build: Callable[[], nn.Module]
+    preprocess: Callable[[Tensor], Tensor]
+    pretrained: Pretrained | None
+    ignored: tuple[str, ...] = ()

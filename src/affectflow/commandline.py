@@ -1,0 +1,50 @@
+"""What every script does around its one library call: arguments, a log, errors for people."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from affectflow.errors import UserError
+
+ERROR = "error: "
+
+
+def settings(text: str) -> Any:
+    """Parse an argument that is YAML (or JSON), such as ``{per_clip: 100}``."""
+    return yaml.safe_load(text)
+
+
+def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
+    """Parse the arguments and call `main`; log progress, time and peak memory to stderr.
+
+    A `UserError` becomes a message and exit code 1, without a traceback. Anything else is a
+    defect of ours and shows its traceback.
+    """
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    start = time.monotonic()
+    try:
+        main(arguments)
+    except UserError as error:
+        sys.exit(f"{ERROR}{error}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    logging.info("done in %.1f s, peak memory %.0f MiB", time.monotonic() - start, peak)
+
+
+def limit_threads(threads: int) -> None:
+    """Keep torch and OpenCV to the cores that the job was given."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)

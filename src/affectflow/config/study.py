@@ -1,0 +1,117 @@
+"""A study's config, merged, checked and completed. Imports nothing heavy: every job parses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affectflow import registry
+from affectflow.config.check import check, read_yaml
+from affectflow.errors import UserError, did_you_mean
+from affectflow.training.experiment import SETTINGS, read_experiment, schema
+
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+OWN_KEYS = ("backbone", "seed")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked config.
+
+    Attributes
+    ----------
+    settings : dict
+        The config itself, entries that were set to null removed.
+    experiments : dict
+        Experiment name -> ``backbone``, ``seed``, and ``training``: every key of
+        `affectflow.training.experiment`, defaults filled in.
+    """
+
+    settings: dict[str, Any]
+    experiments: dict[str, dict[str, Any]]
+
+    @property
+    def shards(self) -> list[str]:
+        """The shards' numbers as they stand in file names."""
+        return [f"{i:03d}" for i in range(self.settings["shards"])]
+
+    @property
+    def backbones(self) -> dict[str, dict[str, Any]]:
+        """Backbone name -> its settings."""
+        return self.settings["backbones"]
+
+
+def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
+    """Check a merged config and read its experiments.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake merged it.
+    checkout : Path
+        The folder of the Snakefile: its schemas are used, and a relative `experiments` file is
+        looked for there where the working directory has none.
+
+    Raises
+    ------
+    UserError
+        For a key that is unknown, missing, or has a value that can't be.
+    """
+    schemas = checkout / "workflow" / "schemas"
+    settings = dict(config)
+    for key in ("backbones", "experiments"):
+        if isinstance(settings.get(key), Mapping):
+            settings[key] = {k: v for k, v in settings[key].items() if v is not None}
+    check(settings, schemas / "config.schema.yaml", "config: ")
+    registry.require("dataset.layouts", settings["dataset"]["layout"], "config: dataset.layout")
+    registry.require("faces.detectors", settings["faces"]["detector"], "config: faces.detector")
+    for name in settings["backbones"]:
+        registry.require("backbones.models", name, "config: backbones")
+    if bool(settings["frames"].get("per_clip")) == bool(settings["frames"].get("fps")):
+        raise UserError(
+            "config: frames: set one of per_clip and fps, and the other to null",
+            "per_clip suits clips of one length, fps clips of many.",
+        )
+    return Study(settings, _experiments(settings, checkout))
+
+
+def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
+    given, where = settings["experiments"], "config: experiments."
+    if isinstance(given, str):
+        file = Path(given).expanduser()
+        file = file if file.is_file() else checkout / given
+        given, where = read_yaml(file), f"{file.name}: "
+        if not isinstance(given, Mapping):
+            raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
+    experiments = {}
+    for name, own in given.items():
+        if not NAME.fullmatch(str(name)):
+            raise UserError(f"{where}'{name}' is no name", "Use letters, digits, _ and -.")
+        if not isinstance(own, Mapping):
+            raise UserError(f"{where}{name} is not a mapping", f"{name}: {{backbone: ...}}")
+        experiments[str(name)] = _experiment(f"{where}{name}", own, settings)
+    return experiments
+
+
+def _experiment(where: str, given: Mapping[str, Any], settings: dict) -> dict[str, Any]:
+    known = [*OWN_KEYS, *schema(given.get("head", SETTINGS["head"]["default"]))]
+    for key in given:
+        if key not in known:
+            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
+    if "backbone" not in given:
+        raise UserError(f"{where}: key 'backbone' is missing", "Name one that is under backbones.")
+    backbone = str(given["backbone"])
+    if backbone not in settings["backbones"]:
+        raise UserError(
+            f"{where}.backbone: '{backbone}' is not under backbones",
+            did_you_mean(backbone, settings["backbones"]),
+        )
+    training = {key: value for key, value in given.items() if key not in OWN_KEYS}
+    return {
+        "backbone": backbone,
+        "seed": given.get("seed", settings["seed"]),
+        "training": read_experiment(training, where).keys(),
+    }

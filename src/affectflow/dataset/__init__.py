@@ -1,0 +1,1 @@
+"""Clips, subjects and labels of a study: layouts, audit, shards."""

@@ -1,0 +1,105 @@
+"""DAiSEE as distributed: ``DataSet/<Split>/<subject>/<clip>/<clip>.<avi|mp4>`` and ``Labels/``.
+
+A clip's subject is the first six digits of its id. Labels come from the split's own file;
+``AllLabels.csv`` only helps to explain what is missing there (Gupta et al. 2016).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from affectflow.dataset.records import SPLITS, VIDEO_SUFFIXES, AuditRow, Label, Study, Video
+from affectflow.dataset.tables import level, read_table
+from affectflow.dataset.tasks import DAISEE_TASKS
+from affectflow.errors import UserError
+
+SUBJECT_DIGITS = 6
+COLUMNS = {task.name: task.name.capitalize() for task in DAISEE_TASKS}
+
+
+def root(settings: dict) -> Path:
+    """Return the folder that videos' paths start from."""
+    return Path(settings.get("root") or "").expanduser()
+
+
+def files(settings: dict) -> list[Path]:
+    """Return the label files of the splits, and AllLabels where there is one."""
+    labels = _root(settings) / "Labels"
+    everything = labels / "AllLabels.csv"
+    return [labels / f"{split.capitalize()}Labels.csv" for split in SPLITS] + (
+        [everything] if everything.is_file() else []
+    )
+
+
+def read(settings: dict) -> Study:
+    """Read DAiSEE's folders and label files.
+
+    Raises
+    ------
+    UserError
+        If a folder or label file is missing, empty or malformed.
+    """
+    folder = _root(settings)
+    videos, audit = _videos(folder)
+    labels: list[Label] = []
+    for split, path in zip(SPLITS, files(settings), strict=False):
+        labels += _labels(path, split)
+    everything = folder / "Labels" / "AllLabels.csv"
+    known = {label.clip_id for label in _labels(everything, "")} if everything.is_file() else set()
+    return Study(
+        folder, DAISEE_TASKS, videos, labels, audit, dict.fromkeys(sorted(known), everything.name)
+    )
+
+
+def _root(settings: dict) -> Path:
+    top = root(settings)
+    for folder in (top, top / "DataSet", top / "Labels"):
+        if not folder.is_dir():
+            raise UserError(
+                f"dataset.root: there is no folder {folder}",
+                "It must be the folder that holds DAiSEE's DataSet/ and Labels/. "
+                "For the demo corpus, run `make demo`.",
+            )
+    return top
+
+
+def _videos(top: Path) -> tuple[list[Video], list[AuditRow]]:
+    found: dict[str, Video] = {}
+    audit: list[AuditRow] = []
+    for split in SPLITS:
+        folder = top / "DataSet" / split.capitalize()
+        for entry in _files(folder, depth=2):
+            name = Path(entry.name)
+            if name.suffix.lower() not in VIDEO_SUFFIXES:
+                continue
+            clip, path = name.stem, os.path.relpath(entry.path, top)
+            video = Video(clip, clip[:SUBJECT_DIGITS], split, path, entry.stat().st_size)
+            first = found.setdefault(clip, video)
+            if first is not video:
+                detail = f"{path}: {first.path} is used"
+                audit.append(AuditRow(clip, video.subject, split, "duplicate_video", detail))
+    return list(found.values()), audit
+
+
+def _files(folder: Path, depth: int) -> list[os.DirEntry[str]]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    if depth == 0:
+        return [entry for entry in entries if entry.is_file()]
+    return [file for e in entries if e.is_dir() for file in _files(Path(e.path), depth - 1)]
+
+
+def _labels(path: Path, split: str) -> list[Label]:
+    _, rows = read_table(path, ["ClipID", *COLUMNS.values()])
+    labels = []
+    for row in rows:
+        clip = row["ClipID"]
+        if Path(clip).suffix.lower() in VIDEO_SUFFIXES:
+            clip = Path(clip).stem
+        levels = {name: level(path, row, column) for name, column in COLUMNS.items()}
+        where = f"{path.name}, row {row['']}"
+        labels.append(Label(clip, clip[:SUBJECT_DIGITS], split, levels, where))
+    return labels

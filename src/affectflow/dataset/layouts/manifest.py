@@ -1,0 +1,124 @@
+"""Anyone's videos: one table, ``clips.csv``, with ``clip_id, subject, split, path`` and the tasks.
+
+Every other column is a task. Whole numbers make an ordinal task with levels 0 to the largest
+seen, anything else a nominal one with the values seen; `dataset.tasks` in the config says more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
+from affectflow.dataset.tables import level, read_table
+from affectflow.dataset.tasks import Task
+from affectflow.errors import UserError, did_you_mean
+
+REQUIRED = ("clip_id", "subject", "split", "path")
+RESERVED = ("shard", "status")
+
+
+def root(settings: dict) -> Path:
+    """Return the folder that videos' paths start from: the manifest's own, if none is given."""
+    return Path(settings.get("root") or _manifest(settings).parent).expanduser()
+
+
+def files(settings: dict) -> list[Path]:
+    """Return the manifest's path."""
+    return [_manifest(settings)]
+
+
+def read(settings: dict) -> Study:
+    """Read the manifest and look at the videos it names.
+
+    Raises
+    ------
+    UserError
+        If the manifest is missing or malformed, a required cell is empty, a split or task is
+        unknown, or no video it names exists.
+    """
+    path = _manifest(settings)
+    columns, rows = read_table(path, REQUIRED)
+    top = root(settings)
+    for name in RESERVED:
+        if name in columns:
+            raise UserError(f"{path}: column {name} is made by the pipeline", "Rename it.")
+    tasks = _tasks(path, columns, rows, settings.get("tasks") or {})
+    videos: dict[str, Video] = {}
+    labels, audit = [], []
+    for row in rows:
+        clip, subject, split = row["clip_id"], row["subject"], row["split"].lower()
+        where = f"{path.name}, row {row['']}"
+        for name in REQUIRED:
+            if not row[name]:
+                raise UserError(f"{path}: row {row['']} has no {name}", "Fill it in.")
+        if split not in SPLITS:
+            raise UserError(f"{path}: row {row['']}: split '{split}'", did_you_mean(split, SPLITS))
+        file = top / row["path"]
+        if clip in videos:
+            audit.append(AuditRow(clip, subject, split, "duplicate_video", f"{where}: passed over"))
+        elif file.is_file():
+            videos[clip] = Video(clip, subject, split, row["path"], file.stat().st_size)
+        levels = {task.name: _code(path, row, task) for task in tasks}
+        labels.append(Label(clip, subject, split, levels, where))
+    if not videos:
+        raise UserError(
+            f"{path}: none of its {len(rows)} videos exists under {top}",
+            "Set dataset.root to the folder that its paths start from.",
+        )
+    return Study(top, tasks, list(videos.values()), labels, audit)
+
+
+def _manifest(settings: dict) -> Path:
+    if not settings.get("clips"):
+        raise UserError("dataset.clips: the manifest layout needs the path of a clips.csv")
+    path = Path(settings["clips"]).expanduser()
+    if not path.is_file():
+        raise UserError(f"dataset.clips: there is no file {path}", "Give the path of clips.csv.")
+    return path
+
+
+def _tasks(path: Path, columns: list[str], rows: list[dict], given: dict[str, Any]) -> list[Task]:
+    available = [name for name in columns if name not in REQUIRED and name]
+    for name in given:
+        if name not in available:
+            raise UserError(
+                f"dataset.tasks: {path} has no column '{name}'", did_you_mean(name, available)
+            )
+    tasks = []
+    for name in given or available:
+        cells = {row[name] for row in rows} - {""}
+        wanted = given.get(name) or {}
+        whole = all(cell.isdecimal() for cell in cells)
+        kind = wanted.get("kind", "ordinal" if whole else "nominal")
+        levels = wanted.get("levels")
+        if isinstance(levels, list):
+            names = tuple(str(item) for item in levels)
+        elif isinstance(levels, int) or (levels is None and whole):
+            count = levels or max((int(cell) for cell in cells), default=1) + 1
+            names = tuple(str(code) for code in range(count))
+        elif kind == "ordinal":
+            raise UserError(
+                f"{path}: column {name} has words, and their order is not known",
+                f"List them, lowest first, in dataset.tasks.{name}.levels, or set kind: nominal.",
+            )
+        else:
+            names = tuple(sorted(cells))
+        tasks.append(Task(name, kind, names))
+    if not tasks:
+        raise UserError(f"{path}: has no task column", "Add a column of levels beside the paths.")
+    return tasks
+
+
+def _code(path: Path, row: dict[str, str], task: Task) -> int | None:
+    cell = row[task.name]
+    if cell in task.levels:
+        return task.levels.index(cell)
+    if all(name.isdecimal() for name in task.levels):
+        return level(path, row, task.name)
+    if cell:
+        raise UserError(
+            f"{path}: row {row['']}, column {task.name}: unknown level '{cell}'",
+            did_you_mean(cell, task.levels),
+        )
+    return None

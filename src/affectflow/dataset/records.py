@@ -1,0 +1,71 @@
+"""What a layout reports: videos found, labels read, and rows that explain what is not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from affectflow.dataset.tasks import Task
+
+SPLITS = ("train", "validation", "test")
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"})
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file of a clip; `path` is relative to the data set's root, `bytes` its size."""
+
+    clip_id: str
+    subject: str
+    split: str
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Label:
+    """A row of a label file: level codes by task name (None where none is usable)."""
+
+    clip_id: str
+    subject: str
+    split: str
+    levels: dict[str, int | None]
+    where: str
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """A clip or label that is not used as it should be, and why."""
+
+    clip_id: str
+    subject: str
+    split: str
+    status: str
+    detail: str
+
+
+@dataclass
+class Study:
+    """All that a layout knows: tasks, videos, labels, and what it already had to pass over."""
+
+    root: Path
+    tasks: list[Task]
+    videos: list[Video]
+    labels: list[Label]
+    audit: list[AuditRow] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Clip ids that a file which is not used for labels names, with that file."""
+
+
+class Layout(Protocol):
+    """What a file in `dataset/layouts/` defines."""
+
+    def root(self, settings: dict) -> Path:
+        """Return the folder that videos' paths start from."""
+
+    def files(self, settings: dict) -> list[Path]:
+        """Return the label files: those whose change calls for a new index."""
+
+    def read(self, settings: dict) -> Study:
+        """Read the study. Opens no video."""

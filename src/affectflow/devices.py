@@ -1,0 +1,70 @@
+"""The processor that a stage computes on, and the settings that make it compute the same twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from affectflow.errors import UserError, did_you_mean
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose(device: str) -> torch.device:
+    """Return the device that a config names.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "mps"}
+        ``auto`` takes CUDA if torch finds it, then Apple's MPS, then the CPU. The environment is
+        not asked: a scheduler can set ``CUDA_VISIBLE_DEVICES`` where there is no CUDA device.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, or torch doesn't find the device.
+    """
+    if device not in DEVICES:
+        raise UserError(f"device: unknown device '{device}'", did_you_mean(device, DEVICES))
+    found = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return torch.device(next(name for name, here in found.items() if here))
+    if not found[device]:
+        raise UserError(
+            f"device: {device} is asked for, and torch {torch.__version__} finds none here",
+            "Use device: auto, or ask the scheduler for a GPU, "
+            "or install a torch build that fits this machine's driver.",
+        )
+    return torch.device(device)
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Compute deterministically, in full float32, on a stated number of CPU threads.
+
+    Thread counts decide the order of sums, and so the last bits; TF32 would keep 10 bits of each
+    factor. What was set before comes back at the end.
+    """
+    # cuBLAS repeats its sums in one order only with a workspace of fixed size (NVIDIA's manual).
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.allow_tf32,
+    )
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.allow_tf32 = before[2]

@@ -1,0 +1,1 @@
+"""The student's face: found, followed through the clip, cut out."""

@@ -1,0 +1,175 @@
+"""The faces of a clip: found in every frame, one followed through, cut out.
+
+Frames come as JPEG and are decoded anew in each pass, a few at a time, rather than kept: pixels
+take some 20 times the room, and decoding a tenth of the time of detection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from affectflow import registry
+from affectflow.errors import UserError
+from affectflow.faces.crop import Align, crop, crop_aligned
+from affectflow.faces.detection import Detections, Detector
+from affectflow.faces.follow import follow
+from affectflow.video import jpeg
+
+MEMORY = 64 * 2**20
+"""Bytes of decoded frames that a detector is given at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFaces:
+    """One face per frame of a clip of n frames.
+
+    Attributes
+    ----------
+    box : numpy.ndarray
+        (n, 4) float32: x0, y0, x1, y1 px; zeros without a face.
+    landmarks : numpy.ndarray
+        (n, 5, 2) float32: x, y px; zeros without a face.
+    score : numpy.ndarray
+        (n,) float32 in 0..1; 0 without a face.
+    face_count : numpy.ndarray
+        (n,) int16: faces found in the frame.
+    mask : numpy.ndarray
+        (n,) bool: whether the frame has a face.
+    crops : list
+        n images (size, size, 3) uint8 RGB, None without a face. Empty as `find_faces` leaves it.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: np.ndarray
+    face_count: np.ndarray
+    mask: np.ndarray
+    crops: list[np.ndarray | None] = field(default_factory=list)
+
+
+def build_detectors(settings: Mapping[str, Any], device: str) -> list[Detector]:
+    """Make the detectors that `find_faces` asks, the quickest first.
+
+    Parameters
+    ----------
+    settings : mapping
+        The config's section `faces`: ``detector``, a file in `detectors/`; ``min_size``, the
+        smallest face looked for, px; ``fallback_size``, the same for clips in which that leaves
+        faces unseen (missing or None: no second look); and the detector's own keys.
+    device : str
+        As torch names it.
+
+    Raises
+    ------
+    UserError
+        If there is no such detector.
+    """
+    build = registry.load("faces.detectors", settings["detector"]).build
+    detectors = [build(settings, device)]
+    fallback = settings.get("fallback_size")
+    if fallback is not None and fallback < settings["min_size"]:
+        detectors.append(build({**settings, "min_size": fallback}, device))
+    return detectors
+
+
+def detect_clip(
+    frames: Sequence[np.ndarray | bytes],
+    detectors: Sequence[Detector],
+    size: int = 224,
+    margin: int = 0,
+    align: Align = "box",
+) -> ClipFaces:
+    """Find, follow and cut out the face of a clip; `find_faces` and `iter_crops` in one.
+
+    Parameters
+    ----------
+    frames : sequence
+        JPEG files in order, each bytes or (k,) uint8.
+    detectors : sequence of Detector
+        Of `build_detectors`.
+    size, margin, align
+        Of the crops: see `iter_crops`.
+    """
+    faces = find_faces(frames, detectors)
+    return replace(faces, crops=list(iter_crops(frames, faces, size, margin, align)))
+
+
+def find_faces(frames: Sequence[np.ndarray | bytes], detectors: Sequence[Detector]) -> ClipFaces:
+    """Find the faces of a clip and follow one; without crops.
+
+    The first detector sees every frame, the next those without a face. Where it finds some, the
+    people of this clip are small, and it sees the other frames too: each frame is searched alike,
+    so that a face is followed rather than whichever is large enough.
+    """
+    found = _detect(frames, detectors[0])
+    for closer in detectors[1:]:
+        without = [i for i, faces in enumerate(found) if not len(faces)]
+        again = dict(zip(without, _detect([frames[i] for i in without], closer), strict=True))
+        if any(len(faces) for faces in again.values()):
+            rest = [i for i in range(len(frames)) if i not in again]
+            again |= zip(rest, _detect([frames[i] for i in rest], closer), strict=True)
+            found = [again[i] for i in range(len(frames))]
+    chosen = follow(found)
+
+    faces = ClipFaces(
+        box=np.zeros((len(frames), 4), np.float32),
+        landmarks=np.zeros((len(frames), 5, 2), np.float32),
+        score=np.zeros(len(frames), np.float32),
+        face_count=np.array([len(faces) for faces in found], np.int16),
+        mask=chosen >= 0,
+    )
+    for i in np.flatnonzero(faces.mask):
+        faces.box[i] = found[i].boxes[chosen[i]]
+        faces.landmarks[i] = found[i].landmarks[chosen[i]]
+        faces.score[i] = found[i].scores[chosen[i]]
+    return faces
+
+
+def iter_crops(
+    frames: Sequence[np.ndarray | bytes],
+    faces: ClipFaces,
+    size: int = 224,
+    margin: int = 0,
+    align: Align = "box",
+) -> Iterator[np.ndarray | None]:
+    """Yield each frame's face crop, (size, size, 3) uint8 RGB, or None without a face.
+
+    Parameters
+    ----------
+    frames : sequence
+        The JPEG files that `faces` was found in.
+    faces : ClipFaces
+    size, margin : int
+        Side of the crop, and surroundings in it, px.
+    align : str
+        ``box``: the box, resized; ``landmarks``: eyes, nose and mouth at fixed places.
+
+    Raises
+    ------
+    UserError
+        If the margin leaves no room for the face.
+    """
+    if not 0 <= margin < size:
+        raise UserError(f"faces.margin: {margin} px of a crop of {size} px leave no face")
+    for i, frame in enumerate(frames):
+        if not faces.mask[i]:
+            yield None
+        elif align == "landmarks":
+            yield crop_aligned(jpeg.decode(frame), faces.landmarks[i], size, margin)
+        else:
+            yield crop(jpeg.decode(frame), faces.box[i], size, margin)
+
+
+def _detect(frames: Sequence[np.ndarray | bytes], detector: Detector) -> list[Detections]:
+    found: list[Detections] = []
+    images: list[np.ndarray] = []
+    for frame in frames:
+        images.append(jpeg.decode(frame))
+        if sum(image.nbytes for image in images) >= MEMORY:
+            found += detector.detect(images)
+            images = []
+    return found + detector.detect(images)

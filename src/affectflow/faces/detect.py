@@ -1,0 +1,64 @@
+"""From the frames of a shard to its faces."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affectflow.faces.clip import build_detectors, find_faces, iter_crops
+from affectflow.provenance.content import sha256
+from affectflow.shards.faces import CONTENT, face_rows
+from affectflow.shards.files import create, open_complete
+from affectflow.shards.frames import CONTENT as FRAMES
+from affectflow.shards.frames import iterate
+from affectflow.video import jpeg
+
+log = logging.getLogger(__name__)
+
+
+def detect_shard(
+    frames: Path, settings: Mapping[str, Any], device: torch.device, target: Path
+) -> None:
+    """Find, follow and crop one face through each clip of a shard.
+
+    Parameters
+    ----------
+    frames : Path
+        A shard of frames (`affectflow.shards.frames`).
+    settings : mapping
+        `faces` of the config.
+    device : torch.device
+    target : Path
+        The shard of faces to write (`affectflow.shards.faces`).
+
+    Raises
+    ------
+    UserError
+        If the shard of frames is not whole, or there is no such detector.
+    """
+    detectors = build_detectors(settings, str(device))
+    size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
+    made_by = {"faces": dict(settings), "frames": sha256(frames)}
+    start, looked_at, found = time.monotonic(), 0, 0
+    with open_complete(frames, FRAMES) as source, create(target, CONTENT, made_by) as out:
+        rows = face_rows(out, source["frame_index"].shape[1])
+        for clip in iterate(source):
+            faces = find_faces(clip.jpeg, detectors)
+            crops = iter_crops(clip.jpeg, faces, size, margin, align)
+            per_frame = {name: value for name, value in vars(faces).items() if name != "crops"}
+            rows.append(
+                {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},
+                per_frame
+                | {"frame_index": clip.frame_index, "time": clip.time}
+                | {"crop": (None if crop is None else jpeg.encode(crop) for crop in crops)},
+            )
+            looked_at += len(clip.frame_index)
+            found += int(np.count_nonzero(faces.mask))
+    pace = looked_at / max(time.monotonic() - start, 1e-9)
+    log.info("%d frames on %s, %d with a face, %.1f frames/s", looked_at, device, found, pace)

@@ -1,0 +1,52 @@
+"""What every face detector is asked and answers.
+
+A detector is a file in `detectors/` with ``build(settings, device) -> Detector``; `settings` is the
+config's section `faces`, of which it reads the keys it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The n faces found in one image, in no order that means anything.
+
+    Attributes
+    ----------
+    boxes : numpy.ndarray
+        (n, 4) float32: x0, y0, x1, y1, px. They may reach beyond the image.
+    landmarks : numpy.ndarray
+        (n, 5, 2) float32: x, y of left eye, right eye, nose, left and right mouth corner (left
+        as seen in the image), px.
+    scores : numpy.ndarray
+        (n,) float32 in 0..1.
+    """
+
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Return the answer for an image without a face."""
+        return cls(
+            np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
+        )
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.scores)
+
+
+class Detector(Protocol):
+    """Finds all faces in images, in bounded memory whatever their number and size."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ."""
+        ...

@@ -1,0 +1,91 @@
+"""All experiments at a glance: which are above their floor, state by state."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pandas
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from affectflow.evaluation.tables import Estimate, estimates
+from affectflow.figures.style import BLACK, BLUE, VERMILLION, panels, plain, say, styled, two_lines
+
+COLUMNS = 2
+# Guessing at random lifts macro-F1 above the majority floor; it does not lift this.
+GUESS_PROOF = "balanced_accuracy"
+TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
+FLOOR: dict[str, Any] = {"marker": "|", "ms": 13, "mew": 2.5, "color": BLACK}
+ABOVE: dict[str, Any] = {"marker": "o", "ms": 7, "color": BLUE}
+NOT_ABOVE = ABOVE | {"mfc": "white"}
+ONE_LEVEL = ABOVE | {"marker": "X", "color": VERMILLION}
+LEGEND = {
+    "interval above the floor, balanced accuracy's too": ABOVE,
+    "not shown to beat a constant or a guess": NOT_ABOVE,
+    "predicts one level": ONE_LEVEL,
+    "floor: always the majority level": FLOOR,
+}
+
+
+@styled
+def draw(results: pandas.DataFrame, split: str = "test", metric: str = "macro_f1") -> Figure:
+    """Draw a metric with its 95% interval and its floor, a panel per state, a row per experiment.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        As from `evaluation.tables.results_table`.
+    split : str
+    metric : {"macro_f1", "accuracy", "balanced_accuracy"}
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = results[results["split"] == split]
+    states = list(dict.fromkeys(rows["state"]))
+    experiments = list(dict.fromkeys(rows["experiment"]))
+    figure, grid = panels(len(states), COLUMNS, 3.6, max(1.2, 0.38 * len(experiments)) + 1.0)
+    figure.set_figwidth(figure.get_figwidth() + 2.4)
+    figure.suptitle(f"{TITLES[metric]} on the {plain(split)} split, 95 % intervals over subjects")
+    if rows.empty:
+        say(grid[0], f"no clip in the {plain(split)} split")
+        return figure
+    found = {key: estimates(own) for key, own in rows.groupby(["state", "experiment"], sort=False)}
+    drawn = rows[rows["metric"].isin([metric, f"floor_{metric}"])]
+    right = min(1.02, 1.12 * np.nanmax([*drawn["value"], *drawn["ci_high"], 0.1]))
+    for number, (axes, state) in enumerate(zip(grid, states, strict=False)):
+        for place, experiment in enumerate(experiments):
+            _row(axes, place, found[state, experiment], metric)
+        axes.set_title(plain(state, 24))
+        axes.set_xlim(0, right)
+        axes.set_ylim(len(experiments) - 0.4, -0.6)
+        axes.set_xlabel(TITLES[metric])
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        first = number % COLUMNS == 0
+        axes.set_yticks(
+            range(len(experiments)), [two_lines(name) if first else "" for name in experiments]
+        )
+    handles = [Line2D([], [], ls="", label=label, **look) for label, look in LEGEND.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
+    return figure
+
+
+def _row(axes: Axes, place: int, found: dict[str, Estimate], metric: str) -> None:
+    point, floor = found[metric], found[f"floor_{metric}"].value
+    if isnan(point.value):
+        axes.text(0.01, place, "not scored", va="center", fontsize=8)
+        return
+    if found["collapsed"].value == 1:
+        look = ONE_LEVEL
+    elif all(found[name].low > found[f"floor_{name}"].value for name in (metric, GUESS_PROOF)):
+        look = ABOVE
+    else:
+        look = NOT_ABOVE
+    axes.plot([point.low, point.high], [place, place], color=look["color"], lw=1.6)
+    axes.plot(floor, place, **FLOOR)
+    axes.plot(point.value, place, **look)

@@ -1,0 +1,83 @@
+"""Looks before the leap: a study's mistakes, told before any job starts. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from affectflow.commandline import ERROR
+from affectflow.config.study import Study
+from affectflow.dataset import index
+from affectflow.errors import UserError
+from affectflow.provenance.content import sha256
+
+
+def check(study: Study) -> index.Index:
+    """Check what a run needs, and return the study's index.
+
+    Raises
+    ------
+    UserError
+        If results can't be written here, a weights file is missing or another one, or the data
+        set can't be read.
+    """
+    for folder in (Path.cwd(), Path("results"), Path("logs")):
+        if folder.exists() and not _writable(folder):
+            raise UserError(
+                f"{folder.resolve()}: cannot be written to",
+                "Choose another folder with snakemake --directory DIR, or mend its permissions.",
+            )
+    for name, settings in study.backbones.items():
+        _check_weights(name, settings)
+    return index.build_index(study.settings["dataset"], study.settings["shards"])
+
+
+def lead_path(variable: str, folder: Path | str) -> None:
+    """Put a folder first in a search path of the environment."""
+    rest = [part for part in os.environ.get(variable, "").split(os.pathsep) if part]
+    os.environ[variable] = os.pathsep.join([str(folder), *(p for p in rest if p != str(folder))])
+
+
+def weights_identity(settings: Mapping[str, Any], seed: int) -> str:
+    """Return what decides a backbone's weights: a seed, the published file, or a file's content."""
+    weights = settings["weights"]
+    if weights == "random":
+        return f"random {seed}"
+    if weights == "pretrained":
+        return f"pretrained {settings.get('sha256', '')}"
+    return sha256(Path(weights).expanduser())
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
+
+
+def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
+    weights, expected = settings["weights"], settings.get("sha256")
+    if weights in ("random", "pretrained"):
+        return
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"config: backbones.{name}.weights: there is no file {path}",
+            "Give the path of a weights file, `pretrained`, or `random`.",
+        )
+    if expected and (found := sha256(path)) != expected.lower():
+        raise UserError(
+            f"config: backbones.{name}.sha256: {path} has {found}",
+            "The file is damaged or another one: fetch it again, or correct the sha256.",
+        )
+
+
+def failures(logs: Path, since: float) -> list[str]:
+    """Return the error messages at the ends of log files written after `since` (seconds, epoch)."""
+    messages = []
+    for log in sorted(logs.rglob("*.log")):
+        if log.stat().st_mtime >= since:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            start = text.rfind(f"\n{ERROR}") + 1 if f"\n{ERROR}" in text else 0
+            if text.startswith(ERROR, start):
+                messages.append(text[start:].strip())
+    return messages

@@ -1,0 +1,1 @@
+"""Where files come from: atomic writes, digests of code and content, library versions."""

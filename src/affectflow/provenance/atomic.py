@@ -1,0 +1,73 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+import glob
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from affectflow.errors import UserError
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    The name carries the host, the job's id and the process, so two writers of one target can't
+    touch each other's bytes, and what a killed process of this host left behind is cleared away.
+
+    Raises
+    ------
+    UserError
+        If the folder can't be written.
+    """
+    path = Path(path)
+    host, job = socket.gethostname(), os.environ.get("SLURM_JOB_ID", "local")
+    name = f".{path.name}.{host}.{job}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary = path.with_name(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path, host)
+        temporary.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {path.parent}: {error.strerror}",
+            "Choose a folder that you may write to (snakemake --directory DIR), or free space.",
+        ) from error
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _clear(path: Path, host: str) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
+        process = int(left.name.split(".")[-3])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # somebody else's, and alive
+
+
+def flush(path: Path) -> None:
+    """Force a file's (or folder's) bytes to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file atomically (UTF-8, LF)."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,1 @@
+"""HDF5 in and out: one file per shard of clips, whole or refused."""

@@ -1,0 +1,68 @@
+"""Which frames of a clip a sequence head sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectflow.errors import UserError
+
+
+def evenly_spaced(available: int, wanted: int | None) -> np.ndarray:
+    """Return the places of `wanted` frames among `available`: the middles of equal stretches.
+
+    Integers throughout, so 100 of 300 are 1, 4, 7, ... 298 everywhere.
+
+    Returns
+    -------
+    numpy.ndarray
+        (wanted,) int64, ascending, without repeats; all frames if `wanted` is None.
+
+    Raises
+    ------
+    UserError
+        If more are wanted than there are.
+    """
+    if wanted is None:
+        return np.arange(available)
+    if wanted > available:
+        raise UserError(
+            f"frames: {wanted} per clip are asked for, and {available} are embedded",
+            "Lower the experiment's frames, or raise frames: per_clip in the config.",
+        )
+    return (2 * np.arange(wanted) + 1) * available // (2 * wanted)
+
+
+def valid_first(embedding: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Move each clip's unmasked frames to its front, in order; zeros follow.
+
+    A recurrent layer that runs forward then reaches the last unmasked frame in the state that
+    skipping masked frames would give, as Keras' ``Masking`` does.
+
+    Parameters
+    ----------
+    embedding : torch.Tensor
+        (B, S, D) float32.
+    mask : torch.Tensor
+        (B, S) bool.
+
+    Returns
+    -------
+    embedding : torch.Tensor
+        (B, S, D) float32.
+    length : torch.Tensor
+        (B,) int64, unmasked frames of each clip.
+    """
+    order = torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)
+    length = mask.sum(1)
+    clip = torch.arange(len(mask), device=mask.device)[:, None]
+    beyond = torch.arange(mask.shape[1], device=mask.device) >= length[:, None]
+    return embedding[clip, order].masked_fill(beyond[:, :, None], 0), length
+
+
+def last_valid(states: Tensor, length: Tensor) -> Tensor:
+    """Return each clip's state at its last unmasked frame, (B, H); zeros where it has none."""
+    clip = torch.arange(len(length), device=length.device)
+    last = states[clip, (length - 1).clamp(min=0)]
+    return last.masked_fill((length == 0)[:, None], 0)

@@ -1,0 +1,207 @@
+"""The clips of a study as sequences of embeddings with their levels."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import h5py
+import numpy as np
+import pandas
+
+from affectflow.dataset.tasks import Task
+from affectflow.errors import UserError
+from affectflow.temporal.frames import evenly_spaced
+from affectflow.temporal.losses.cross_entropy import MISSING
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+BLOCK = 128
+MEMORY = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class SequenceData:
+    """Clips in the order split, clip id; whatever the order of the embedding file.
+
+    Attributes
+    ----------
+    embedding : array-like
+        (rows, S_all, D) float16: a numpy array, or an HDF5 dataset that is too large for memory.
+    rows : numpy.ndarray
+        (clips,) int64, the clips' rows in `embedding`.
+    frames : numpy.ndarray
+        (S,) int64, the places of the used frames in `embedding`.
+    mask : numpy.ndarray
+        (clips, S) bool, at least one True per clip.
+    levels : numpy.ndarray
+        (clips, tasks) int64 level codes, -1 where there is no label.
+    clip_id, subject, split : numpy.ndarray
+        (clips,) text; `split` is ``train``, ``validation`` or ``test``.
+
+    Raises
+    ------
+    UserError
+        If a subject is in more than one split.
+    """
+
+    embedding: np.ndarray | h5py.Dataset
+    rows: np.ndarray
+    frames: np.ndarray
+    mask: np.ndarray
+    levels: np.ndarray
+    clip_id: np.ndarray
+    subject: np.ndarray
+    split: np.ndarray
+
+    def __post_init__(self) -> None:
+        _refuse_leaks(self.subject, self.split)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in an embedding."""
+        return int(self.embedding.shape[2])
+
+    def labelled(self, split: str) -> np.ndarray:
+        """Return the places (n,) int64 of a split's clips that have a label for any task."""
+        return np.flatnonzero((self.split == split) & (self.levels != MISSING).any(1))
+
+    def read(self, clips: np.ndarray) -> np.ndarray:
+        """Return the embeddings (n, S, D) float16 of the clips at some places, in their order."""
+        rows = self.rows[clips]
+        if isinstance(self.embedding, np.ndarray):
+            return self.embedding[rows[:, None], self.frames]
+        # HDF5 reads rows in ascending order only.
+        order = np.argsort(rows)
+        block = np.empty((len(rows), len(self.frames), self.dim), self.embedding.dtype)
+        block[order] = self.embedding[rows[order]][:, self.frames]
+        return block
+
+    def blocks(self, clips: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield embeddings and masks of some clips, a bounded number at a time."""
+        for start in range(0, len(clips), BLOCK):
+            part = clips[start : start + BLOCK]
+            yield self.read(part), self.mask[part]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that training can see: unmasked frames, labels, splits."""
+        total = hashlib.sha256(repr((self.mask.shape, self.dim, self.levels.shape)).encode())
+        for column in (self.clip_id, self.subject, self.split):
+            total.update("\0".join(column).encode())
+        total.update(np.ascontiguousarray(self.levels).tobytes())
+        total.update(np.ascontiguousarray(self.mask).tobytes())
+        for embedding, mask in self.blocks(np.arange(len(self))):
+            total.update(embedding[mask].tobytes())
+        return total.hexdigest()
+
+
+def assemble(
+    embedding: np.ndarray | h5py.Dataset,
+    mask: np.ndarray,
+    clip_id: Sequence[str],
+    clips: pandas.DataFrame,
+    tasks: Sequence[Task],
+    frames: int | None = None,
+    memory: int = MEMORY,
+) -> SequenceData:
+    """Join embeddings with the clip table.
+
+    Clips that are in the table's splits but have no unmasked frame (or no embedding) are left
+    out, and the log says how many of each split.
+
+    Parameters
+    ----------
+    embedding : array-like
+        (rows, S_all, D) float16. An HDF5 dataset of up to `memory` bytes is read into memory.
+    mask : array-like
+        (rows, S_all) bool.
+    clip_id : sequence of str
+        (rows,).
+    clips : pandas.DataFrame
+        What `affectflow.dataset.clips.read_clips` returns.
+    tasks : sequence of Task
+    frames : int or None
+        Evenly spaced frames to use; None for all.
+    memory : int
+        Bytes.
+
+    Raises
+    ------
+    UserError
+        If more frames are wanted than embedded, a level is not one of its task's, a subject is in
+        two splits, or no clip is left.
+    """
+    places = evenly_spaced(embedding.shape[1], frames)
+    seen = np.asarray(mask[:], dtype=bool)[:, places]
+    row = pandas.Series({name: i for i, name in enumerate(clip_id) if seen[i].any()}, dtype="Int64")
+    table = clips[clips["split"].isin(SPLITS)]
+    _refuse_leaks(table["subject"].to_numpy(str), table["split"].to_numpy(str))
+    table = table.assign(
+        row=table["clip_id"].map(row),
+        place=table["split"].map({s: i for i, s in enumerate(SPLITS)}),
+    ).sort_values(["place", "clip_id"], kind="stable")
+    unseen = table[table["row"].isna()]
+    for split, count in unseen.groupby("split").size().items():
+        log.warning(
+            "%s: %d clips have no frame with a face: not trained on, not scored; first: %s",
+            split,
+            count,
+            unseen[unseen["split"] == split]["clip_id"].iloc[0],
+        )
+    table = table[table["row"].notna()]
+    if table.empty:
+        raise UserError(
+            "no clip has both a row in the clip table and a frame with a face",
+            "Look at results/dataset/audit.csv for what became of the clips.",
+        )
+    levels = table[[task.name for task in tasks]].fillna(MISSING).to_numpy(np.int64)
+    for task, codes in zip(tasks, levels.T, strict=True):
+        if codes.max() >= len(task.levels) or codes.min() < MISSING:
+            clip = table["clip_id"].iloc[int(np.argmax(codes))]
+            raise UserError(
+                f"clip {clip}: {task.name} {codes.max()} is not one of {len(task.levels)} levels",
+                "Correct the label, or declare the task's levels in the config.",
+            )
+    rows = table["row"].to_numpy(np.int64)
+    if int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory:
+        embedding = embedding[:]
+    return SequenceData(
+        embedding,
+        rows,
+        places,
+        seen[rows],
+        levels,
+        *(table[column].to_numpy(str) for column in ("clip_id", "subject", "split")),
+    )
+
+
+def permuted(data: SequenceData, seed: int) -> SequenceData:
+    """Return the control: labels exchanged among the labelled clips of a split.
+
+    A clip's labels move together, so the tasks keep their correlation and each split its level
+    counts. Training and validation are permuted; test labels stay.
+    """
+    levels = data.levels.copy()
+    for i, split in enumerate(SPLITS[:2]):
+        clips = data.labelled(split)
+        levels[clips] = data.levels[np.random.default_rng([seed, i]).permutation(clips)]
+    return replace(data, levels=levels)
+
+
+def _refuse_leaks(subject: np.ndarray, split: np.ndarray) -> None:
+    pairs = pandas.DataFrame({"subject": subject, "split": split}).drop_duplicates()
+    shared = pairs[pairs.duplicated("subject", keep=False)].sort_values(["subject", "split"])
+    if not shared.empty:
+        first = shared["subject"].iloc[0]
+        sides = ", ".join(shared[shared["subject"] == first]["split"])
+        raise UserError(
+            f"subject {first} is in more than one split: {sides} "
+            f"({shared['subject'].nunique()} such subjects)",
+            "Give each subject's clips to one split: a model that knows the face proves nothing.",
+        )

@@ -1,0 +1,207 @@
+"""The whole of training, on one page."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas
+import torch
+
+from affectflow.dataset.tasks import Task
+from affectflow.devices import reproducible
+from affectflow.errors import UserError
+from affectflow.provenance.atomic import atomic
+from affectflow.provenance.content import digest
+from affectflow.temporal.losses import cross_entropy
+from affectflow.temporal.sequence_model import SequenceModel
+from affectflow.training.checkpoint import (
+    load_checkpoint,
+    random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from affectflow.training.data import SequenceData, permuted
+from affectflow.training.experiment import Experiment
+from affectflow.training.feed import Feed
+from affectflow.training.predict import BATCH, forward
+from affectflow.training.validation import validate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training gives.
+
+    Attributes
+    ----------
+    model : SequenceModel
+        As it was after the best epoch, on the training device, in evaluation mode.
+    best_epoch : int
+        From 1.
+    history : pandas.DataFrame
+        One row per epoch: `epoch`, `train_loss`, the figures of `validate`, `learning_rate`.
+    """
+
+    model: SequenceModel
+    best_epoch: int
+    history: pandas.DataFrame
+
+
+def fit(
+    data: SequenceData,
+    tasks: Sequence[Task],
+    experiment: Experiment,
+    checkpoint: Path,
+    *,
+    device: torch.device,
+    seed: int,
+    threads: int = 1,
+    code_digest: str = "",
+) -> Fitted:
+    """Train a sequence model with Adam; keep the epoch that validates best.
+
+    The same data, experiment, seed, device and threads give the same bits, and so does a run that
+    was killed after any epoch and called again.
+
+    Parameters
+    ----------
+    data : SequenceData
+    tasks : sequence of Task
+        In the order of the columns of ``data.levels``.
+    experiment : Experiment
+    checkpoint : Path
+        Written after every epoch. One of another run, or damaged, is not resumed.
+    device : torch.device
+    seed : int
+    threads : int
+        CPU threads. They decide the order of sums, so a run is resumed on as many as it began.
+    code_digest : str
+        Digest of the code; a checkpoint of other code is not resumed.
+
+    Raises
+    ------
+    UserError
+        If no training clip is labelled, or the loss is not finite.
+    """
+    if experiment.labels == "permuted":
+        data = permuted(data, seed)
+    train, validation = data.labelled("train"), data.labelled("validation")
+    if len(train) == 0:
+        raise UserError(
+            f"no clip to train on: {int((data.split == 'train').sum())} training clips have a "
+            "frame with a face, and none of them has a label",
+            "Look at results/dataset/audit.csv for what became of the clips and labels.",
+        )
+    if len(validation) == 0:
+        log.warning("no labelled validation clip: the last epoch is kept, patience does nothing")
+
+    with reproducible(threads):
+        torch.manual_seed(seed)
+        shuffle = torch.Generator().manual_seed(seed)
+        model = SequenceModel(
+            experiment.head, experiment.settings, data.dim, tasks, experiment.normalise
+        )
+        model.standardise.measure(data.blocks(train))
+        model.to(device)
+        # Keras' epsilon (the dissertation trained in Keras); torch's own is 1e-8.
+        optimiser = torch.optim.Adam(
+            [p for p in model.parameters() if p.requires_grad],
+            lr=experiment.learning_rate,
+            eps=1e-7,
+        )
+        feed = Feed(data, device)
+        history: list[dict[str, Any]] = []
+        best: dict[str, Any] = {"epoch": 0, "score": -math.inf, "model": {}}
+
+        names = [asdict(task) for task in tasks]
+        setting = [experiment.keys(), names, seed, threads, device.type, torch.__version__]
+        fingerprint = digest([*setting, code_digest, data.digest()])
+        state = load_checkpoint(checkpoint, fingerprint, device)
+        if state:
+            model.load_state_dict(state["model"])
+            optimiser.load_state_dict(state["optimiser"])
+            shuffle.set_state(state["shuffle"].cpu())
+            set_random_states(state["random"], device)
+            history, best = state["history"], state["best"]
+            log.info("resumed after epoch %d", len(history))
+
+        for epoch in range(len(history) + 1, experiment.epochs + 1):
+            if experiment.patience and epoch > best["epoch"] + experiment.patience:
+                log.info("no better epoch in %d: stopped", experiment.patience)
+                break
+            began = time.monotonic()
+            model.train()
+            losses = []
+            order = torch.from_numpy(train)[torch.randperm(len(train), generator=shuffle)]
+            for clips in order.split(experiment.batch_size):
+                embedding, mask, levels = feed(clips)
+                loss = cross_entropy.loss(model(embedding, mask), levels)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.detach() * len(clips))
+            row = {"epoch": epoch, "train_loss": float(torch.stack(losses).sum()) / len(train)}
+            if not math.isfinite(row["train_loss"]):
+                raise UserError(
+                    f"the loss of epoch {epoch} is {row['train_loss']}",
+                    "Lower learning_rate, or set normalise: dataset.",
+                )
+            if len(validation):
+                logits = forward(model, feed, validation, BATCH)
+                row |= validate(logits, torch.from_numpy(data.levels[validation]), tasks)
+            history.append(row | {"learning_rate": experiment.learning_rate})
+            score = _score(row, experiment.select_by)
+            if not best["epoch"] or score > best["score"]:
+                kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+                best = {"epoch": epoch, "score": score, "model": kept}
+            save_checkpoint(
+                checkpoint,
+                {
+                    "fingerprint": fingerprint,
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "shuffle": shuffle.get_state(),
+                    "random": random_states(device),
+                    "history": history,
+                    "best": best,
+                },
+            )
+            _report(row, experiment, best["epoch"], time.monotonic() - began, len(train))
+
+        model.load_state_dict(best["model"])
+    return Fitted(model.eval(), best["epoch"], pandas.DataFrame(history))
+
+
+def _score(row: dict[str, Any], select_by: str) -> float:
+    """Return what the best epoch has most of; without validation, the last epoch."""
+    if "validation_loss" not in row:
+        return float(row["epoch"])
+    value = float(row[f"validation_{select_by}"])
+    if math.isnan(value):
+        return -math.inf
+    return -value if select_by == "loss" else value
+
+
+def _report(
+    row: dict[str, Any], experiment: Experiment, best: int, seconds: float, clips: int
+) -> None:
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {row[name]:.4f}"
+        for name in ("train_loss", "validation_loss", "validation_macro_f1", "validation_kappa")
+        if name in row
+    )
+    pace = f"{seconds:.1f} s ({clips / max(seconds, 1e-9):.0f} training clips/s)"
+    log.info("epoch %d/%d: %s; best %d; %s", row["epoch"], experiment.epochs, figures, best, pace)
+
+
+def write_history(history: pandas.DataFrame, path: Path) -> None:
+    """Write the history with 8 significant digits: equal runs are equal bytes."""
+    with atomic(path) as temporary:
+        history.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")

@@ -1,0 +1,77 @@
+"""A training job: files in, files out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from affectflow.dataset.clips import read_clips
+from affectflow.dataset.tasks import read_tasks
+from affectflow.shards.embeddings import read_joined
+from affectflow.training.data import assemble
+from affectflow.training.experiment import read_experiment
+from affectflow.training.fit import fit, write_history
+from affectflow.training.model_files import save_model
+from affectflow.training.predict import predict, write_predictions
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    *,
+    embeddings: Path,
+    clips: Path,
+    tasks: Path,
+    training: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+    threads: int,
+    checkpoint: Path,
+    code_digest: str,
+    model: Path,
+    description: Path,
+    history: Path,
+    predictions: Path,
+) -> None:
+    """Train one experiment and predict every clip.
+
+    Parameters
+    ----------
+    embeddings, clips, tasks : Path
+        Joined embeddings, clips.csv and tasks.json.
+    training : mapping
+        Keys of `affectflow.training.experiment`.
+    seed, device, threads, checkpoint, code_digest
+        See `affectflow.training.fit.fit`; the checkpoint is removed when all is written.
+    model, description, history, predictions : Path
+        The files to write.
+
+    Raises
+    ------
+    UserError
+        If the inputs are damaged or don't belong together, or there is nothing to train on.
+    """
+    known = read_tasks(tasks)
+    experiment = read_experiment(training)
+    table = read_clips(clips, known)
+    data = assemble(*read_joined(embeddings), table, known, experiment.frames)
+    log.info("%d clips of %d frames on %s", *data.mask.shape, device)
+    fitted = fit(
+        data,
+        known,
+        experiment,
+        checkpoint,
+        device=device,
+        seed=seed,
+        threads=threads,
+        code_digest=code_digest,
+    )
+    trained = {"seed": seed, "best_epoch": fitted.best_epoch, "experiment": experiment.keys()}
+    save_model(fitted.model, model, description, trained)
+    write_history(fitted.history, history)
+    write_predictions(predict(fitted.model, data, threads=threads), predictions)
+    checkpoint.unlink(missing_ok=True)

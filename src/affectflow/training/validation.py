@@ -1,0 +1,71 @@
+"""The figures by which training is followed and its best epoch chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, nan
+from statistics import fmean
+
+import numpy as np
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score
+from torch import Tensor
+
+from affectflow.dataset.tasks import Task
+from affectflow.temporal.losses import cross_entropy
+
+METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "kappa")
+
+
+def validate(logits: Sequence[Tensor], levels: Tensor, tasks: Sequence[Task]) -> dict[str, float]:
+    """Return ``validation_loss``, each metric's mean over tasks, and each metric per task.
+
+    Parameters
+    ----------
+    logits : sequence of torch.Tensor
+        (n, K_task) float32 per task, on the CPU.
+    levels : torch.Tensor
+        (n, tasks) int64, -1 where there is no label. A task without labels has NaN.
+    tasks : sequence of Task
+
+    Returns
+    -------
+    dict of str to float
+        ``validation_METRIC`` and ``validation_METRIC_TASK`` for the metrics of `score`.
+    """
+    row = {"validation_loss": float(cross_entropy.loss(logits, levels))}
+    scores = [
+        score(truth.numpy(), scored.argmax(1).numpy(), task)
+        for scored, truth, task in zip(logits, levels.unbind(1), tasks, strict=True)
+    ]
+    for metric in METRICS:
+        known = [each[metric] for each in scores if not isnan(each[metric])]
+        row[f"validation_{metric}"] = fmean(known) if known else nan
+        for task, each in zip(tasks, scores, strict=True):
+            row[f"validation_{metric}_{task.name}"] = each[metric]
+    return row
+
+
+def score(truth: np.ndarray, predicted: np.ndarray, task: Task) -> dict[str, float]:
+    """Return scikit-learn's metrics over labelled clips; NaN where there is none.
+
+    Macro-F1 and balanced accuracy are the mean F1 and recall over the levels that occur as a
+    label; kappa is Cohen's, quadratically weighted for ordinal tasks, and 0 where it is 0/0 (one
+    level everywhere, predicted everywhere).
+    """
+    predicted, truth = predicted[truth >= 0], truth[truth >= 0]
+    if len(truth) == 0:
+        return dict.fromkeys(METRICS, nan)
+    weights = "quadratic" if task.kind == "ordinal" else None
+    codes = list(range(len(task.levels)))
+    kappa = 0.0
+    if len({*truth, *predicted}) > 1:
+        kappa = cohen_kappa_score(truth, predicted, labels=codes, weights=weights)
+    present = np.unique(truth)
+    return {
+        "accuracy": float(accuracy_score(truth, predicted)),
+        "macro_f1": float(
+            f1_score(truth, predicted, labels=present, average="macro", zero_division=0)
+        ),
+        "balanced_accuracy": float(recall_score(truth, predicted, labels=present, average="macro")),
+        "kappa": float(kappa),
+    }

@@ -1,0 +1,165 @@
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from facenet_pytorch import InceptionResnetV1
+from safetensors.torch import load_file, save_file
+from torchvision.models import resnet18
+
+from affectflow import registry
+from affectflow.backbones.embed import Embedder
+from affectflow.backbones.weights import backbone, load, prepare
+from affectflow.errors import UserError
+from affectflow.provenance.content import sha256
+
+CPU = torch.device("cpu")
+CROPS = [
+    np.random.default_rng(i).integers(0, 255, (224, 224, 3), np.uint8, endpoint=True)
+    for i in range(3)
+]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Random weights of every backbone, as `prepare` writes them."""
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {}
+    for name in registry.names("backbones.models"):
+        paths[name] = folder / f"{name}.safetensors"
+        prepare(name, {"weights": "random"}, 1, paths[name])
+    return paths
+
+
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_backbone_embeds(name: str, weights: dict[str, Path]) -> None:
+    spec = backbone(name)
+    found = Embedder(spec, load(name, weights[name], CPU), CPU).embed(CROPS)
+    assert found.shape == (3, spec.dim) and found.dtype == np.float32
+    assert np.isfinite(found.astype(np.float16)).all()
+    assert not np.allclose(found[0], found[1])
+
+
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_no_crops(name: str, weights: dict[str, Path]) -> None:
+    found = Embedder(backbone(name), load(name, weights[name], CPU), CPU).embed([])
+    assert found.shape == (0, backbone(name).dim)
+
+
+def test_random_weights_follow_the_seed(tmp_path: Path, weights: dict[str, Path]) -> None:
+    for seed, same in ((1, True), (2, False)):
+        path = tmp_path / f"{seed}.safetensors"
+        prepare("resnet18", {"weights": "random"}, seed, path)
+        a, b = load_file(path), load_file(weights["resnet18"])
+        assert all(torch.equal(a[k], b[k]) for k in a) is same
+
+
+def test_resnet18_is_torchvisions_up_to_its_pooling(tmp_path: Path) -> None:
+    """A file saved by torchvision, classifier and all, gives torchvision's features."""
+    torch.manual_seed(5)
+    reference = resnet18(weights=None).eval()
+    torch.save(reference.state_dict(), tmp_path / "resnet18.pth")
+    settings = {"weights": str(tmp_path / "resnet18.pth")}
+    prepare("resnet18", settings, 1, tmp_path / "w.safetensors")
+    found = Embedder(backbone("resnet18"), load("resnet18", tmp_path / "w.safetensors", CPU), CPU)
+    reference.fc = torch.nn.Identity()
+    pixels = torch.from_numpy(np.stack(CROPS)).permute(0, 3, 1, 2) / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        expected = reference((pixels - mean.view(3, 1, 1)) / std.view(3, 1, 1))
+    assert np.allclose(found.embed(CROPS), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_inception_is_facenets(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    reference = InceptionResnetV1(pretrained=None).eval()
+    state = reference.state_dict() | {"logits.weight": torch.zeros(8631, 512)}
+    torch.save(state, tmp_path / "vggface2.pt")
+    name, target = "inception_resnet_v1", tmp_path / "w.safetensors"
+    prepare(name, {"weights": str(tmp_path / "vggface2.pt")}, 1, target)
+    crops = [crop[:160, :160] for crop in CROPS]
+    found = Embedder(backbone(name), load(name, target, CPU), CPU).embed(crops)
+    pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        expected = reference((pixels - 127.5) / 128)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+class Malicious:
+    """Would write a file if it were unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def broken(folder: Path, kind: str) -> Path:
+    good = resnet18(weights=None).state_dict()
+    path = folder / "weights.pt"
+    if kind == "another architecture":
+        torch.save(InceptionResnetV1(pretrained=None).state_dict(), path)
+    elif kind == "another shape":
+        torch.save(good | {"conv1.weight": torch.zeros(1)}, path)
+    elif kind == "truncated":
+        torch.save(good, path)
+        path.write_bytes(path.read_bytes()[:100_000])
+    elif kind == "truncated safetensors":
+        path = folder / "weights.safetensors"
+        save_file({k: v.contiguous() for k, v in good.items()}, path)
+        path.write_bytes(path.read_bytes()[:100_000])
+    elif kind == "text":
+        path.write_text("<html>404</html>")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "no state dict":
+        torch.save([1, 2], path)
+    elif kind == "pickled object":
+        path.write_bytes(pickle.dumps(Malicious(folder / "pwned")))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("another architecture", "is not resnet18"),
+        ("another shape", r"is not resnet18: .*1 of another shape \(such as conv1.weight\)"),
+        ("truncated", "is cut short"),
+        ("truncated safetensors", "is cut short"),
+        ("text", "weights.pt"),
+        ("empty", "is cut short"),
+        ("no state dict", "holds no state dict"),
+        ("pickled object", "holds Python objects"),
+        ("missing", "no such file"),
+    ],
+)
+def test_bad_weights_are_named(tmp_path: Path, kind: str, message: str) -> None:
+    path = broken(tmp_path, kind)
+    target = tmp_path / "out" / "w.safetensors"
+    with pytest.raises(UserError, match=message) as error:
+        prepare("resnet18", {"weights": str(path)}, 1, target)
+    assert error.value.remedy and path.name in error.value.message
+    assert not target.exists() and not (tmp_path / "pwned").exists()
+
+
+def test_sha256_is_checked(tmp_path: Path, weights: dict[str, Path]) -> None:
+    path, target = weights["resnet18"], tmp_path / "w.safetensors"
+    with pytest.raises(UserError, match="its sha256 is"):
+        prepare("resnet18", {"weights": str(path), "sha256": "0" * 64}, 1, target)
+    assert not target.exists()
+    prepare("resnet18", {"weights": str(path), "sha256": sha256(path).upper()}, 1, target)
+    assert target.exists()
+
+
+def test_no_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(UserError, match="can't be fetched from this machine") as error:
+        prepare("resnet18", {"weights": "pretrained"}, 1, tmp_path / "w.safetensors")
+    assert "set backbones.resnet18.weights to its path" in error.value.remedy
+    assert list(tmp_path.iterdir()) == []

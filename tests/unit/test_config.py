@@ -1,0 +1,126 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from affectflow.config.check import check, read_yaml
+from affectflow.config.study import read_study
+from affectflow.errors import UserError
+
+CHECKOUT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((CHECKOUT / "config" / "config.yaml").read_text())
+
+
+def merged(change: dict[str, Any]) -> dict[str, Any]:
+    """Merge as Snakemake does."""
+
+    def merge(base: Any, over: Any) -> Any:
+        if isinstance(base, dict) and isinstance(over, dict):
+            return base | {key: merge(base.get(key), value) for key, value in over.items()}
+        return over
+
+    return merge(DEFAULT, change)
+
+
+def study(change: dict[str, Any]) -> Any:
+    return read_study(merged(change), CHECKOUT)
+
+
+def test_default_config_is_complete() -> None:
+    found = study({})
+    assert found.shards == ["000", "001", "002", "003"]
+    assert set(found.backbones) == {"resnet18"}
+    training = found.experiments["lstm"]["training"]
+    assert training["lstm_units"] == [256, 256], "defaults are filled in"
+    assert found.experiments["lstm"]["seed"] == DEFAULT["seed"]
+
+
+def test_config_and_schema_name_the_same_keys() -> None:
+    """A key that is not in config.yaml has no comment that tells how to choose it."""
+    schema = read_yaml(CHECKOUT / "workflow" / "schemas" / "config.schema.yaml")
+
+    def compare(config: Any, properties: dict, where: str) -> None:
+        assert set(config) == set(properties), where
+        for key, sub in properties.items():
+            if "properties" in sub:
+                compare(config[key], sub["properties"], f"{where}{key}.")
+
+    compare(DEFAULT, schema["properties"], "")
+
+
+def test_every_key_has_a_comment() -> None:
+    lines = (CHECKOUT / "config" / "config.yaml").read_text().splitlines()
+    for i, line in enumerate(lines):
+        stripped = line.strip()
+        opens_block = stripped.endswith(":")
+        if stripped and not stripped.startswith("#") and ":" in stripped and not opens_block:
+            above = lines[i - 1].strip()
+            parent_commented = above.endswith(":") and lines[i - 2].strip().startswith("#")
+            assert above.startswith("#") or parent_commented, f"line {i + 1}: {line}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"datset": {}}, r"unknown key 'datset'\n.*Did you mean 'dataset'"),
+        ({"frames": {"perclip": 3}}, r"unknown key 'frames.perclip'\n.*'per_clip'"),
+        ({"faces": {"min_sise": 3}}, r"unknown key 'faces.min_sise'\n.*'min_size'"),
+        (
+            {"backbones": {"resnet18": {"weight": "random"}}},
+            r"'backbones.resnet18.weight'\n.*'weights'",
+        ),
+        (
+            {"backbones": {"resnet81": {"weights": "random"}}},
+            r"unknown backbone 'resnet81'\n.*'resnet18'",
+        ),
+        ({"faces": {"detector": "mtcn"}}, r"faces.detector: unknown detector 'mtcn'\n.*'mtcnn'"),
+        ({"dataset": {"layout": "daisy"}}, r"dataset.layout: unknown layout 'daisy'\n.*'daisee'"),
+        ({"faces": {"align": "boxes"}}, r"faces.align is 'boxes'\n.*Did you mean 'box'"),
+        ({"shards": 0}, r"shards is 0\n.*at least 1"),
+        ({"shards": "four"}, r"shards is 'four'\n.*a whole number"),
+        ({"seed": -1}, r"seed is -1"),
+        ({"device": "gpu"}, r"device is 'gpu'"),
+        ({"frames": {"fps": 5}}, r"frames: set one of per_clip and fps"),
+        ({"frames": {"per_clip": None}}, r"frames: set one of per_clip and fps"),
+        ({"experiments": {"a": {"backbone": "resnet50"}}}, r"a.backbone: 'resnet50' is not under"),
+        ({"experiments": {"a": {"bakbone": "resnet18"}}}, r"unknown key 'bakbone'\n.*'backbone'"),
+        ({"experiments": {"a": {}}}, r"a: key 'backbone' is missing"),
+        ({"experiments": {"a": {"backbone": "resnet18", "head": "lstn"}}}, r"'lstn'\n.*'lstm'"),
+        ({"experiments": {"a": {"backbone": "resnet18", "epoch": 3}}}, r"'epoch'\n.*'epochs'"),
+        ({"experiments": {"a": {"backbone": "resnet18", "epochs": 0}}}, r"a: epochs: 0 is less"),
+        ({"experiments": {"../a": {"backbone": "resnet18"}}}, r"'../a' is no name"),
+        ({"experiments": {"a": None, "b": 3}}, r"b is not a mapping"),
+        ({"experiments": "nowhere.yaml"}, r"nowhere.yaml: No such file"),
+    ],
+)
+def test_mistakes_are_named_with_a_remedy(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        study(change)
+    assert error.value.remedy
+
+
+def test_null_removes_an_entry() -> None:
+    change = {
+        "backbones": {"resnet18": None, "inception_resnet_v1": {"weights": "random"}},
+        "experiments": {"a": {"backbone": "inception_resnet_v1"}},
+    }
+    assert set(study(change).backbones) == {"inception_resnet_v1"}
+
+
+def test_experiments_file_in_the_working_directory_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("only: {backbone: resnet18}\n")
+    assert set(study({"experiments": "mine.yaml"}).experiments) == {"only"}
+
+
+def test_yaml_that_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("a: [1\n")
+    with pytest.raises(UserError, match="is not YAML"):
+        read_yaml(tmp_path / "x.yaml")
+
+
+def test_check_passes_what_fits() -> None:
+    check(merged({}), CHECKOUT / "workflow" / "schemas" / "config.schema.yaml")

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from affectflow.errors import UserError
+from affectflow.faces.clip import build_detectors, detect_clip, find_faces
+from affectflow.faces.crop import crop, crop_aligned
+from affectflow.faces.detection import Detector
+from affectflow.video import jpeg
+from affectflow.video.decode import read_clip
+from affectflow.video.sampling import Sampling
+
+CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus" / "DataSet"
+needs_corpus = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason="no shared corpus beside the checkout"
+)
+
+HEAD = astronaut()[20:220, 120:330]
+
+
+def scene(*heads: tuple[int, int, int]) -> np.ndarray:
+    """Return a JPEG of the portrait's head at (x, y) and so high."""
+    image = np.full((300, 640, 3), 90, np.uint8)
+    for x, y, height in heads:
+        width = height * HEAD.shape[1] // HEAD.shape[0]
+        image[y : y + height, x : x + width] = cv2.resize(
+            HEAD, (width, height), interpolation=cv2.INTER_AREA
+        )
+    return jpeg.encode(image)
+
+
+@pytest.fixture(scope="module")
+def detectors() -> list[Detector]:
+    return build_detectors({"detector": "mtcnn", "min_size": 60, "fallback_size": 20}, "cpu")
+
+
+def test_arrays_of_a_clip(detectors: list[Detector]) -> None:
+    frames = [scene((40, 40, 200)), scene(), scene((42, 44, 200), (400, 60, 170))]
+    faces = detect_clip(frames, detectors, size=96)
+    assert faces.mask.tolist() == [True, False, True]
+    assert faces.face_count.tolist() == [1, 0, 2]
+    for array, dtype, shape in (
+        (faces.box, np.float32, (3, 4)),
+        (faces.landmarks, np.float32, (3, 5, 2)),
+        (faces.score, np.float32, (3,)),
+        (faces.face_count, np.int16, (3,)),
+        (faces.mask, np.bool_, (3,)),
+    ):
+        assert array.dtype == dtype
+        assert array.shape == shape
+        assert not array[1].any()
+    assert np.abs(faces.box[0] - faces.box[2]).max() < 12
+    assert faces.crops[1] is None
+    assert faces.crops[0] is not None
+    assert (faces.crops[0] == crop(jpeg.decode(frames[0]), faces.box[0], 96)).all()
+
+
+def test_aligned_crops(detectors: list[Detector]) -> None:
+    frames = [scene((40, 40, 200))]
+    faces = detect_clip(frames, detectors, size=96, margin=8, align="landmarks")
+    expected = crop_aligned(jpeg.decode(frames[0]), faces.landmarks[0], 96, 8)
+    assert faces.crops[0] is not None
+    assert (faces.crops[0] == expected).all()
+
+
+def test_people_far_away_are_searched_closer_in_every_frame(detectors: list[Detector]) -> None:
+    """The near one passes; alone, the quick detector would follow him and miss the far one."""
+    far = (300, 60, 50)
+    frames = [scene(far), scene(far), scene(far, (20, 50, 220)), scene(far)]
+    quick = find_faces(frames, detectors[:1])
+    assert quick.face_count.tolist() == [0, 0, 1, 0]
+    both = find_faces(frames, detectors)
+    assert both.face_count.tolist() == [1, 1, 2, 1]
+    assert np.ptp(both.box, axis=0).max() < 6
+
+
+def test_no_second_look_unless_asked() -> None:
+    settings = {"detector": "mtcnn", "min_size": 60}
+    assert len(build_detectors(settings, "cpu")) == 1
+    assert len(build_detectors(settings | {"fallback_size": None}, "cpu")) == 1
+    assert len(build_detectors(settings | {"fallback_size": 60}, "cpu")) == 1
+    with pytest.raises(UserError, match="mtcn"):
+        build_detectors(settings | {"detector": "mtcn"}, "cpu")
+
+
+def test_a_clip_without_frames(detectors: list[Detector]) -> None:
+    faces = detect_clip([], detectors)
+    assert faces.box.shape == (0, 4)
+    assert faces.crops == []
+
+
+def test_a_margin_as_large_as_the_crop_is_refused(detectors: list[Detector]) -> None:
+    with pytest.raises(UserError, match="margin"):
+        detect_clip([scene((40, 40, 200))], detectors, size=64, margin=64)
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    ("clip", "stock"),
+    [
+        ("Train/210003/2100031001/2100031001.avi", 1.0),
+        ("Test/410001/4100011001/4100011001.avi", 0.47),
+        ("Test/410002/4100021001/4100021001.mp4", 1.0),
+        ("Test/410003/4100031001/4100031001.avi", 0.0),
+    ],
+)
+def test_coverage_is_near_stock_s(detectors: list[Detector], clip: str, stock: float) -> None:
+    """The shared corpus' stock coverage is of 30 frames; 10 keep this test short."""
+    images = read_clip(CORPUS / clip, Sampling(per_clip=10)).images
+    faces = find_faces([jpeg.encode(image) for image in images], detectors)
+    assert faces.mask.mean() == pytest.approx(stock, abs=0.1)
+    assert (faces.mask == (faces.face_count > 0)).all()

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from facenet_pytorch import MTCNN
+from skimage.data import astronaut
+from torch.nn.functional import interpolate
+
+from affectflow.faces.detection import Detections
+from affectflow.faces.detectors.mtcnn import build
+from affectflow.faces.resample import area_means, integral_images
+from affectflow.video.decode import read_clip
+from affectflow.video.sampling import Sampling
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="no folder `shared` beside the checkout"
+)
+
+
+def assert_stock(found: Detections, image: np.ndarray, min_size: int) -> None:
+    boxes, scores, landmarks = MTCNN(min_face_size=min_size).detect(image, landmarks=True)
+    if boxes is None:
+        assert len(found) == 0
+        return
+    assert found.boxes == pytest.approx(boxes.astype(float), abs=1e-3)
+    assert found.landmarks == pytest.approx(landmarks.astype(float), abs=1e-3)
+    assert found.scores == pytest.approx(scores.astype(float), abs=1e-5)
+
+
+def crowd() -> list[np.ndarray]:
+    """Return images of several sizes: a portrait, several of it, none, noise, a sliver."""
+    portrait = astronaut()
+    head = portrait[20:220, 120:330]
+    several = np.zeros((260, 640, 3), np.uint8)
+    several[20:220, 10:220] = head
+    several[60:160, 300:405] = cv2.resize(head, (105, 100))
+    several[80:210, 500:636] = cv2.resize(head, (136, 130))
+    noise = np.random.default_rng(0).integers(0, 256, (260, 640, 3), np.uint8)
+    return [
+        portrait,
+        several,
+        np.zeros_like(several),
+        portrait[:, ::-1].copy(),
+        noise,
+        several[:, ::-1].copy(),
+        portrait[:15, :400],
+    ]
+
+
+@pytest.mark.parametrize("min_size", [20, 60])
+def test_a_batch_of_sizes_gives_what_stock_gives_each(min_size: int) -> None:
+    images = crowd()
+    found = build({"min_size": min_size}, "cpu").detect(images)
+    assert [len(faces) for faces in found] == [1, 3, 0, 1, 0, 3, 0]
+    for faces, image in zip(found[:-1], images[:-1], strict=True):
+        assert_stock(faces, image, min_size)
+        assert [a.dtype for a in (faces.boxes, faces.landmarks, faces.scores)] == [np.float32] * 3
+
+
+def test_landmarks_are_eyes_nose_and_mouth_as_seen() -> None:
+    (faces,) = build({"min_size": 60}, torch.device("cpu")).detect([astronaut()])
+    left, right, nose, mouth_left, mouth_right = faces.landmarks[0]
+    assert left[0] < nose[0] < right[0]
+    assert mouth_left[0] < nose[0] < mouth_right[0]
+    assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+    assert faces.scores[0] > 0.9999
+
+
+def test_no_images_and_no_faces() -> None:
+    detector = build({"min_size": 60}, "cpu")
+    assert detector.detect([]) == []
+    black = np.zeros((100, 120, 3), np.uint8)
+    for faces in detector.detect([black, black, black[:30, :30]]):
+        assert faces.boxes.shape == (0, 4)
+        assert faces.landmarks.shape == (0, 5, 2)
+        assert faces.scores.shape == (0,)
+
+
+def test_thresholds_are_passed_on() -> None:
+    strict = build({"min_size": 60, "thresholds": [0.6, 0.7, 1.0]}, "cpu")
+    assert len(strict.detect([astronaut()])[0]) == 0
+
+
+def test_images_do_not_hang_on_their_batch() -> None:
+    detector = build({"min_size": 60}, "cpu")
+    images = crowd()[:3]
+    alone = [detector.detect([image])[0] for image in images]
+    for one, other in zip(detector.detect(images[::-1] + images)[3:], alone, strict=True):
+        assert one.boxes == pytest.approx(other.boxes, abs=1e-3)
+
+
+def test_larger_images_come_in_smaller_batches() -> None:
+    detector = build({"min_size": 60}, "cpu")
+    sizes = [detector.batch_size(*shape) for shape in ((240, 320), (480, 640), (1080, 1920))]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[1] > sizes[2] >= 1
+    assert detector.batch_size(20_000, 20_000) == 1
+    assert build({"min_size": 20}, "cpu").batch_size(480, 640) < sizes[1]
+
+
+def test_area_means_are_torch_s() -> None:
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (50, 70, 3), np.uint8) for _ in range(3)]
+    windows = torch.tensor([[0, 0, 70, 50], [3, 5, 4, 6], [10, 2, 33, 49], [61, 40, 70, 50]])
+    image = torch.tensor([0, 2, 1, 1])
+    cpu = torch.device("cpu")
+    for size in ((24, 24), (31, 7), (80, 90)):
+        ours = area_means(integral_images(images, cpu), image, windows, size)
+        for got, i, (x0, y0, x1, y1) in zip(ours, image, windows.tolist(), strict=True):
+            pixels = torch.from_numpy(images[i][y0:y1, x0:x1].astype(np.float32))
+            expected = interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0]
+            torch.testing.assert_close(got, expected)
+
+
+@needs_shared
+def test_mtcnn_s_own_example() -> None:
+    """facenet-pytorch's and ipazc/mtcnn's ivan.jpg: x, y, width, height 277, 90, 48, 63."""
+    image = cv2.imread(str(SHARED / "media" / "ivan.jpg"))[:, :, ::-1].copy()
+    (faces,) = build({"min_size": 20}, "cpu").detect([image])
+    x0, y0, x1, y1 = faces.boxes[0]
+    assert [x0, y0, x1 - x0, y1 - y0] == pytest.approx([277, 90, 48, 63], abs=5)
+
+
+@needs_shared
+@pytest.mark.parametrize("min_size", [20, 60])
+@pytest.mark.parametrize(
+    "clip",
+    [
+        "Train/210001/2100011001/2100011001.avi",
+        "Train/210002/2100021001/2100021001.mp4",
+        "Test/410001/4100011001/4100011001.avi",
+        "Test/410002/4100021001/4100021001.mp4",
+        "Test/410003/4100031001/4100031001.avi",
+    ],
+)
+def test_stock_boxes_on_the_corpus(clip: str, min_size: int) -> None:
+    images = read_clip(SHARED / "corpus" / "DataSet" / clip, Sampling(per_clip=2)).images
+    found = build({"min_size": min_size}, "cpu").detect(images)
+    for faces, image in zip(found, images, strict=True):
+        assert_stock(faces, image, min_size)

@@ -1,0 +1,131 @@
+"""What reruns after a change, and what does not: the promise that saves users their GPU hours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from study import SMALL, Study
+
+from affectflow.dataset.index import shard_of
+
+AFTER_TRAINING = {"evaluate", "tables", "draw_confusion", "draw_history", "draw_overview", "report"}
+AFTER_EMBEDDING = {"join", "draw_similarity", "train", *AFTER_TRAINING}
+AFTER_FACES = {"audit", "embed", *AFTER_EMBEDDING}
+
+
+@pytest.fixture
+def study(finished: Study, tmp_path: Path) -> Study:
+    """A copy of the finished study in a fresh clone."""
+    return finished.copy(tmp_path)
+
+
+def test_finished_study_has_nothing_to_do(finished: Study) -> None:
+    assert "Nothing to be done" in finished.plan().out
+
+
+def test_fresh_clone_elsewhere_reruns_nothing(study: Study) -> None:
+    assert "Nothing to be done" in study.plan().out
+
+
+def test_touched_files_rerun_nothing(study: Study) -> None:
+    for file in study.checkout.rglob("*.*"):
+        os.utime(file)
+    assert "Nothing to be done" in study.plan().out
+
+
+def test_comments_and_docstrings_rerun_nothing(study: Study) -> None:
+    study.edit("src/affectflow/faces/follow.py", '"""', '"""Edited. ')
+    study.edit("src/affectflow/training/fit.py", "import json", "import json  # a comment")
+    assert "Nothing to be done" in study.plan().out
+
+
+def test_edited_training_reruns_training_and_what_follows(study: Study) -> None:
+    study.edit("src/affectflow/training/fit.py", "eps=1e-7", "eps=1e-6")
+    assert study.plan().rules - {"all"} == {"train", *AFTER_TRAINING}
+
+
+def test_edited_face_detection_reruns_faces_and_what_follows(study: Study) -> None:
+    study.edit(
+        "src/affectflow/faces/follow.py", "import numpy as np", "import numpy as np\n\nX = 1"
+    )
+    # Frames are temporary: they are extracted again for the faces' sake.
+    assert study.plan().rules - {"all"} == {"extract_frames", "detect_faces", *AFTER_FACES}
+
+
+def test_edited_script_reruns_its_rule(study: Study) -> None:
+    study.edit("workflow/scripts/draw_levels.py", "run(parser, main)", "X = 1\nrun(parser, main)")
+    assert study.plan().rules - {"all"} == {"draw_levels", "report"}
+
+
+def test_edited_backbone_reruns_that_backbone(study: Study) -> None:
+    study.edit("src/affectflow/backbones/models/inception_resnet_v1.py", "size=160", "size=161")
+    assert "Nothing to be done" in study.plan().out
+    study.edit("src/affectflow/backbones/models/resnet18.py", "size=224", "size=223")
+    assert study.plan().rules - {"all"} == {"weights", *AFTER_FACES} - {"audit"}
+
+
+def test_changed_experiment_reruns_that_experiment(study: Study) -> None:
+    experiments = {**SMALL["experiments"]}
+    experiments["other"] = {**experiments["other"], "learning_rate": 0.002}
+    jobs = study.with_config(experiments=experiments).plan().jobs
+    assert {wildcards for rule, wildcards in jobs if rule == "train"} == {"experiment=other"}
+    assert {rule for rule, _ in jobs} - {"all"} == {"train", *AFTER_TRAINING}
+    assert ("evaluate", "experiment=lstm") not in jobs
+
+
+def test_new_backbone_only_adds(study: Study) -> None:
+    backbones = {"resnet18": {"weights": "random"}, "inception_resnet_v1": {"weights": "random"}}
+    jobs = study.with_config(backbones=backbones).plan().jobs
+    assert {rule for rule, _ in jobs} - {"all"} == {
+        "weights", "embed", "join", "draw_similarity", "report",
+    }  # fmt: skip
+    assert all("resnet18" not in wildcards for _, wildcards in jobs)
+
+
+def test_device_and_folder_of_the_videos_are_no_reason(study: Study, tmp_path: Path) -> None:
+    root = tmp_path / "moved"
+    shutil.copytree(study.config["dataset"]["root"], root)
+    moved = study.with_config(device="cpu", dataset={"root": str(root)}).plan()
+    assert not moved.rules & {"extract_frames", "detect_faces", "embed", "weights"}
+
+
+def test_changed_labels_leave_faces_alone(study: Study, tmp_path: Path) -> None:
+    root = tmp_path / "relabelled"
+    shutil.copytree(study.config["dataset"]["root"], root)
+    study = study.with_config(dataset={"root": str(root)})
+    assert study.run().code == 0
+    labels = root / "Labels" / "TrainLabels.csv"
+    header, first, *rest = labels.read_text().splitlines()
+    other = ",".join([first.split(",")[0], *(str(3 - int(c)) for c in first.split(",")[1:])])
+    labels.write_text("\n".join([header, other, *rest]) + "\n")
+    planned = study.plan().rules
+    assert {"index_dataset", "train", "draw_levels"} <= planned
+    assert not planned & {"extract_frames", "detect_faces", "embed", "join"}
+
+
+def test_new_clip_runs_its_shard_only(study: Study, tmp_path: Path) -> None:
+    root = tmp_path / "grown"
+    shutil.copytree(study.config["dataset"]["root"], root)
+    study = study.with_config(dataset={"root": str(root)})
+    assert study.run().code == 0
+
+    subject = next((root / "DataSet" / "Train").iterdir())
+    video = next(subject.rglob("*.*"))
+    clip = f"{subject.name}0777"
+    (subject / clip).mkdir()
+    shutil.copyfile(video, subject / clip / f"{clip}{video.suffix}")
+    labels = root / "Labels" / "TrainLabels.csv"
+    labels.write_text(labels.read_text() + f"{clip}{video.suffix},0,2,0,0\n")
+    shard = f"shard={shard_of(clip, SMALL['shards']):03d}"
+
+    run = study.run()
+    assert run.code == 0, run.out
+    for rule in ("extract_frames", "detect_faces"):
+        assert {w for r, w in run.jobs if r == rule} == {shard}
+    assert {w for r, w in run.jobs if r == "embed"} == {f"backbone=resnet18, {shard}"}
+    assert "train" in run.rules
+    assert clip.encode() in study.predictions()
+    assert "Nothing to be done" in study.plan().out

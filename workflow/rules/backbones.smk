@@ -1,0 +1,79 @@
+localrules:
+    weights,
+    join,
+
+
+rule weights:
+    input:
+        weights_file,
+    output:
+        "results/weights/{backbone}.safetensors",
+    log:
+        "logs/weights/{backbone}.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        seed=SETTINGS["seed"],
+        script=script("weights.py"),
+        settings=backbone_settings,
+        identity=weights_identity,
+        code=backbone_code("weights.py"),
+    shell:
+        "python {params.script} --backbone {wildcards.backbone}"
+        " --settings {params.settings:q} --seed {params.seed} --output {output} > {log} 2>&1"
+
+
+rule embed:
+    input:
+        faces=rules.detect_faces.output,
+        weights=rules.weights.output,
+    output:
+        "results/embeddings/{backbone}/shard-{shard}.h5",
+    log:
+        "logs/embed/{backbone}/shard-{shard}.log",
+    priority: 20
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(240),
+        gpu=1,
+    params:
+        device=DEVICE,
+        script=script("embed.py"),
+        code=backbone_code("embed.py"),
+    shell:
+        "python {params.script} --faces {input.faces} --weights {input.weights}"
+        " --backbone {wildcards.backbone} --device {params.device} --threads {threads}"
+        " --output {output} > {log} 2>&1"
+
+
+rule join:
+    input:
+        expand("results/embeddings/{{backbone}}/shard-{shard}.h5", shard=SHARDS),
+    output:
+        "results/embeddings/{backbone}.h5",
+    log:
+        "logs/join/{backbone}.log",
+    priority: 30
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(20),
+    params:
+        script=script("join.py"),
+        code=code("join.py"),
+    shell:
+        "python {params.script} --shards {input} --output {output} > {log} 2>&1"
+
+
+rule embeddings:
+    input:
+        expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),

@@ -1,0 +1,170 @@
+import json
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+CHECKOUT = Path(str(workflow.current_basedir)).parents[1]
+SOURCE = str(CHECKOUT / "src")
+sys.path.insert(0, SOURCE)
+
+from affectflow import preflight
+from affectflow.config.study import read_study
+from affectflow.dataset import index
+from affectflow.errors import UserError
+from affectflow.provenance.code import code_digest
+from affectflow.provenance.content import digest
+
+# The jobs run this checkout's library with the Python that runs this file, whatever else there is.
+preflight.lead_path("PYTHONPATH", SOURCE)
+preflight.lead_path("PATH", Path(sys.executable).parent)
+
+STARTED = time.time()
+ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
+
+try:
+    STUDY = read_study(config, CHECKOUT)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+class Untracked:
+    """A param that changes no result: Snakemake compares texts, numbers and lists, not this."""
+
+    def __init__(self, value):
+        self.value = str(value)
+
+    def __str__(self):
+        return self.value
+
+
+PLANNING = workflow.is_main_process
+SETTINGS = STUDY.settings
+SHARDS = STUDY.shards
+BACKBONES = STUDY.backbones
+EXPERIMENTS = STUDY.experiments
+DEVICE = Untracked(SETTINGS["device"])
+SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
+# Experiments whose numbers mean nothing: their backbone's weights are random.
+RANDOM = [
+    name
+    for name, experiment in EXPERIMENTS.items()
+    if BACKBONES[experiment["backbone"]]["weights"] == "random"
+]
+
+
+wildcard_constraints:
+    shard=r"\d{3}",
+    backbone="|".join(BACKBONES),
+    experiment="|".join(EXPERIMENTS) or "none",
+
+
+def script(name):
+    return Untracked(CHECKOUT / "workflow" / "scripts" / name)
+
+
+def code(name, *modules):
+    """Digest of a script, all it imports from the library, and modules that it loads by name."""
+    return code_digest(CHECKOUT / "workflow" / "scripts" / name, *modules)
+
+
+@cache
+def planned_index():
+    """The study's index, looked up once the DAG is planned.
+
+    A mistake in the data set ends the program here: an exception of an input function would be
+    shown with its traceback.
+    """
+    try:
+        return preflight.check(STUDY)
+    except UserError as error:
+        sys.exit(f"\nerror: {error}")
+
+
+def digest_of(folder):
+    """Digest of the texts in a folder of the checkout."""
+    files = sorted((CHECKOUT / folder).glob("*.rst"))
+    return digest([file.name, file.read_text()] for file in files)
+
+
+def shard_digest(wildcards):
+    # A job on a cluster needs no second look at the data set.
+    return planned_index().shard_digest(int(wildcards.shard)) if PLANNING else ""
+
+
+def listing_digest(wildcards):
+    return planned_index().digest() if PLANNING else ""
+
+
+def label_files(wildcards):
+    if PLANNING:
+        planned_index()
+    return index.label_files(SETTINGS["dataset"])
+
+
+def root(wildcards):
+    return Untracked(index.root(SETTINGS["dataset"]))
+
+
+def weights_file(wildcards):
+    """The user's own weights, where the config names a file."""
+    choice = BACKBONES[wildcards.backbone]["weights"]
+    return [] if choice in ("random", "pretrained") else ancient(choice)
+
+
+def weights_identity(wildcards):
+    return preflight.weights_identity(BACKBONES[wildcards.backbone], SETTINGS["seed"])
+
+
+def backbone_settings(wildcards):
+    return json.dumps(BACKBONES[wildcards.backbone], sort_keys=True)
+
+
+def backbone_code(name):
+    return lambda wildcards: code(
+        name, f"affectflow.backbones.models.{wildcards.backbone}"
+    )
+
+
+def experiment_embeddings(wildcards):
+    return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
+
+
+def experiment_training(wildcards):
+    return json.dumps(EXPERIMENTS[wildcards.experiment]["training"], sort_keys=True)
+
+
+def experiment_seed(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["seed"]
+
+
+def experiment_code(wildcards):
+    head = EXPERIMENTS[wildcards.experiment]["training"]["head"]
+    return code("train.py", f"affectflow.temporal.heads.{head}")
+
+
+# Fixed, whatever --cores is: the number of threads decides the last bits of a sum.
+TRAINING_THREADS = 2
+
+
+def minutes(base):
+    """A runtime that doubles with each attempt."""
+    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+
+
+def megabytes(base):
+    """Memory that doubles with each attempt."""
+    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+
+
+def argument(settings):
+    """Settings as one command-line argument, for a rule's params."""
+    text = json.dumps(settings, sort_keys=True)
+    return lambda wildcards: text
+
+
+def explain_failures(since):
+    for message in preflight.failures(Path("logs"), since):
+        print(f"\n{message}", file=sys.stderr)

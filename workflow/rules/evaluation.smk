@@ -1,0 +1,66 @@
+localrules:
+    evaluate,
+    tables,
+
+
+rule evaluate:
+    input:
+        predictions=rules.train.output.predictions,
+        clips=rules.index_dataset.output.clips,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        "results/experiments/{experiment}/metrics.json",
+    log:
+        "logs/evaluate/{experiment}.log",
+    priority: 50
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        script=script("evaluate.py"),
+        resamples=SETTINGS["evaluation"]["resamples"],
+        seed=SETTINGS["seed"],
+        code=code("evaluate.py"),
+    shell:
+        "python {params.script} --predictions {input.predictions} --clips {input.clips}"
+        " --tasks {input.tasks} --resamples {params.resamples} --seed {params.seed}"
+        " --output {output} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        metrics=expand(
+            "results/experiments/{experiment}/metrics.json", experiment=EXPERIMENTS
+        ),
+    output:
+        results=report(
+            "results/tables/results.csv",
+            category="Results",
+            labels={"what": "Every metric (CSV)"},
+            caption="../report/results_csv.rst",
+        ),
+        page=report(
+            "results/tables/results.html",
+            category="Results",
+            labels={"what": "Results beside their floors"},
+            caption="../report/results.rst",
+        ),
+    log:
+        "logs/tables.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(10),
+    params:
+        script=script("tables.py"),
+        random=argument(RANDOM),
+        code=code("tables.py"),
+    shell:
+        "python {params.script} --metrics {input.metrics} --random {params.random:q}"
+        " --results {output.results} --page {output.page} > {log} 2>&1"

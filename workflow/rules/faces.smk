@@ -1,0 +1,26 @@
+rule detect_faces:
+    input:
+        rules.extract_frames.output,
+    output:
+        "results/faces/shard-{shard}.h5",
+    log:
+        "logs/detect_faces/shard-{shard}.log",
+    priority: 10
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=minutes(240),
+        gpu=1,
+    params:
+        device=DEVICE,
+        script=script("detect_faces.py"),
+        faces=argument(SETTINGS["faces"]),
+        code=code(
+            "detect_faces.py",
+            f"affectflow.faces.detectors.{SETTINGS['faces']['detector']}",
+        ),
+    shell:
+        "python {params.script} --frames {input} --faces {params.faces:q}"
+        " --device {params.device} --threads {threads} --output {output} > {log} 2>&1"

@@ -1,0 +1,145 @@
+localrules:
+    draw_levels,
+    draw_similarity,
+    draw_confusion,
+    draw_history,
+    draw_overview,
+
+
+rule draw_levels:
+    input:
+        levels=rules.index_dataset.output.levels,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        report(
+            "results/figures/levels.svg",
+            category="Data set",
+            labels={"what": "Label distribution (Figure 4.1)"},
+            caption="../report/levels.rst",
+        ),
+    log:
+        "logs/draw_levels.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        script=script("draw_levels.py"),
+        code=code("draw_levels.py"),
+    shell:
+        "python {params.script} --levels {input.levels} --tasks {input.tasks}"
+        " --output {output} > {log} 2>&1"
+
+
+rule draw_similarity:
+    input:
+        embeddings=rules.join.output,
+    output:
+        report(
+            "results/figures/similarity/{backbone}.svg",
+            category="Data set",
+            labels={"what": "Frame similarity (Figure 4.2): {backbone}"},
+            caption="../report/similarity.rst",
+        ),
+    log:
+        "logs/draw_similarity/{backbone}.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        script=script("draw_similarity.py"),
+        code=code("draw_similarity.py"),
+    shell:
+        "python {params.script} --embeddings {input.embeddings} --backbone {wildcards.backbone}"
+        " --output {output} > {log} 2>&1"
+
+
+rule draw_confusion:
+    input:
+        metrics=rules.evaluate.output,
+    output:
+        report(
+            "results/figures/confusion/{experiment}.svg",
+            category="Experiments",
+            subcategory="{experiment}",
+            labels={"what": "Confusion matrices (Figure 4.5)"},
+            caption="../report/confusion.rst",
+        ),
+    log:
+        "logs/draw_confusion/{experiment}.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        script=script("draw_confusion.py"),
+        code=code("draw_confusion.py"),
+    shell:
+        "python {params.script} --metrics {input.metrics} --experiment {wildcards.experiment}"
+        " --output {output} > {log} 2>&1"
+
+
+rule draw_history:
+    input:
+        history=rules.train.output.history,
+        description=rules.train.output.description,
+    output:
+        report(
+            "results/figures/history/{experiment}.svg",
+            category="Experiments",
+            subcategory="{experiment}",
+            labels={"what": "Loss against epochs (Figure 4.6)"},
+            caption="../report/history.rst",
+        ),
+    log:
+        "logs/draw_history/{experiment}.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        script=script("draw_history.py"),
+        code=code("draw_history.py"),
+    shell:
+        "python {params.script} --history {input.history} --description {input.description} --experiment {wildcards.experiment}"
+        " --output {output} > {log} 2>&1"
+
+
+rule draw_overview:
+    input:
+        results=rules.tables.output.results,
+    output:
+        report(
+            "results/figures/overview.svg",
+            category="Results",
+            labels={"what": "Macro-F1 beside its floor"},
+            caption="../report/overview.rst",
+        ),
+    log:
+        "logs/draw_overview.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        script=script("draw_overview.py"),
+        code=code("draw_overview.py"),
+    shell:
+        "python {params.script} --results {input.results}"
+        " --output {output} > {log} 2>&1"

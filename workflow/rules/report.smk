@@ -1,0 +1,41 @@
+localrules:
+    report,
+
+
+rule study:
+    input:
+        rules.audit.output,
+        rules.tables.output,
+        rules.draw_levels.output,
+        rules.draw_overview.output,
+        expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),
+        expand("results/figures/similarity/{backbone}.svg", backbone=BACKBONES),
+        expand("results/figures/confusion/{experiment}.svg", experiment=EXPERIMENTS),
+        expand("results/figures/history/{experiment}.svg", experiment=EXPERIMENTS),
+
+
+rule report:
+    input:
+        rules.study.input,
+    output:
+        report="results/report.html",
+        config="results/config.yaml",
+    log:
+        "logs/report.log",
+    priority: 70
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
+    params:
+        snakefile=SNAKEFILE,
+        script=script("report.py"),
+        config=argument(config),
+        captions=digest_of("workflow/report"),
+        code=code("report.py"),
+    shell:
+        "python {params.script} --snakefile {params.snakefile:q} --target study"
+        " --config {params.config:q} --merged {output.config} --output {output.report}"
+        " > {log} 2>&1"

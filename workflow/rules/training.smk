@@ -1,0 +1,40 @@
+rule train:
+    input:
+        embeddings=experiment_embeddings,
+        clips=rules.index_dataset.output.clips,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        model="results/experiments/{experiment}/model.safetensors",
+        description="results/experiments/{experiment}/model.json",
+        history="results/experiments/{experiment}/history.csv",
+        predictions="results/experiments/{experiment}/predictions.csv",
+    log:
+        "logs/train/{experiment}.log",
+    priority: 40
+    conda:
+        ENVIRONMENT
+    threads: TRAINING_THREADS
+    resources:
+        mem_mb=megabytes(8000),
+        runtime=minutes(240),
+        gpu=1,
+    params:
+        device=DEVICE,
+        script=script("train.py"),
+        training=experiment_training,
+        seed=experiment_seed,
+        threads=TRAINING_THREADS,
+        code=experiment_code,
+    shell:
+        # The checkpoint is no output: it outlives a killed job, and the next one goes on from it.
+        "python {params.script} --embeddings {input.embeddings} --clips {input.clips}"
+        " --tasks {input.tasks} --training {params.training:q} --seed {params.seed}"
+        " --device {params.device} --threads {params.threads} --code {params.code}"
+        " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
+        " --model {output.model} --description {output.description}"
+        " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
+
+
+rule experiments:
+    input:
+        expand("results/experiments/{experiment}/metrics.json", experiment=EXPERIMENTS),

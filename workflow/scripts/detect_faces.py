@@ -1,0 +1,22 @@
+"""Find, follow and crop one face through each clip of a shard."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from affectflow.commandline import limit_threads, run, settings
+from affectflow.devices import choose
+from affectflow.faces.detect import detect_shard
+
+
+def main(arguments: Namespace) -> None:
+    limit_threads(arguments.threads)
+    detect_shard(arguments.frames, arguments.faces, choose(arguments.device), arguments.output)
+
+
+parser = ArgumentParser(description=__doc__)
+parser.add_argument("--frames", type=Path, required=True, help="shard of frames to read")
+parser.add_argument("--faces", type=settings, required=True, help="`faces` of the config")
+parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
+parser.add_argument("--output", type=Path, required=True, help="shard of faces to write")
+run(parser, main)

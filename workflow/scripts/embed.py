@@ -1,0 +1,24 @@
+"""Embed the face crops of a shard with one backbone."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from affectflow.backbones.embed import embed_shard
+from affectflow.commandline import limit_threads, run
+from affectflow.devices import choose
+
+
+def main(arguments: Namespace) -> None:
+    limit_threads(arguments.threads)
+    device = choose(arguments.device)
+    embed_shard(arguments.faces, arguments.backbone, arguments.weights, device, arguments.output)
+
+
+parser = ArgumentParser(description=__doc__)
+parser.add_argument("--faces", type=Path, required=True, help="shard of faces to read")
+parser.add_argument("--backbone", required=True, help="name of the backbone")
+parser.add_argument("--weights", type=Path, required=True, help="what weights.py wrote")
+parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
+parser.add_argument("--output", type=Path, required=True, help="shard of embeddings to write")
+run(parser, main)

@@ -1,0 +1,24 @@
+"""Lay the metrics of all experiments side by side: results.csv, and a page to read."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from affectflow.commandline import run, settings
+from affectflow.evaluation.report import read_metrics
+from affectflow.evaluation.tables import results_table, write_results
+from affectflow.figures.table import results_html
+from affectflow.provenance.atomic import write_text
+
+
+def main(arguments: Namespace) -> None:
+    results = results_table({path.parent.name: read_metrics(path) for path in arguments.metrics})
+    write_results(arguments.results, results)
+    write_text(arguments.page, results_html(results, arguments.random))
+
+
+parser = ArgumentParser(description=__doc__)
+parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="EXPERIMENT/metrics.json")
+parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
+parser.add_argument("--results", type=Path, required=True, help="results.csv to write")
+parser.add_argument("--page", type=Path, required=True, help="results.html to write")
+run(parser, main)
