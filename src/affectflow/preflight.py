@@ -14,21 +14,30 @@ from affectflow.errors import UserError
 from affectflow.provenance.content import sha256
 
 
+def check_folders() -> None:
+    """Check that the working directory takes results.
+
+    Raises
+    ------
+    UserError
+        If it, or a folder of results or logs in it, can't be written to.
+    """
+    for folder in (Path.cwd(), Path("results"), Path("logs"), Path(".snakemake")):
+        if folder.exists() and not _writable(folder):
+            raise UserError(
+                f"{folder.resolve()}: cannot be written to",
+                "Choose another folder with snakemake --directory DIR, or mend its permissions.",
+            )
+
+
 def check(study: Study) -> index.Index:
     """Check what a run needs, and return the study's index.
 
     Raises
     ------
     UserError
-        If results can't be written here, a weights file is missing or another one, or the data
-        set can't be read.
+        If a weights file is missing or another one, or the data set can't be read.
     """
-    for folder in (Path.cwd(), Path("results"), Path("logs")):
-        if folder.exists() and not _writable(folder):
-            raise UserError(
-                f"{folder.resolve()}: cannot be written to",
-                "Choose another folder with snakemake --directory DIR, or mend its permissions.",
-            )
     for name, settings in study.backbones.items():
         _check_weights(name, settings)
     return index.build_index(study.settings["dataset"], study.settings["shards"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,9 @@ def finished(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> St
     """A study that ran to its end. Copy it before changing anything."""
     top = tmp_path_factory.mktemp("finished")
     folder = top / "folder"
-    folder.mkdir()
-    config = {**SMALL, "dataset": {"root": str(small_corpus)}}
+    # The corpus lies in the study's folder, so that a copy of the study has one of its own.
+    shutil.copytree(small_corpus, folder / "corpus")
+    config = {**SMALL, "dataset": {"root": "corpus"}}
     study = Study(copy_checkout(top / "checkout"), folder, config)
     run = study.run()
     assert run.code == 0, run.out

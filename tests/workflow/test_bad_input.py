@@ -86,9 +86,8 @@ def test_config_mistakes(study: Study, change: dict[str, Any], words: list[str])
     assert not (study.folder / "results").exists()
 
 
-def weights(study: Study, **settings: str) -> Run:
-    backbones = {"resnet18": settings}
-    return study.with_config(backbones=backbones).run("results/weights/resnet18.safetensors")
+def weights(study: Study, *targets: str, **settings: str) -> Run:
+    return study.with_config(backbones={"resnet18": settings}).run(*targets)
 
 
 def test_weights_that_are_not_there(study: Study) -> None:
@@ -110,15 +109,13 @@ def test_weights_with_another_sha256(study: Study, tmp_path: Path) -> None:
         ("truncated", ["is cut short or no file of weights", "Fetch it again"]),
     ],
 )
-def test_weights_that_do_not_fit(
-    study: Study, tmp_path: Path, kind: str, words: list[str]
-) -> None:
+def test_weights_that_do_not_fit(study: Study, tmp_path: Path, kind: str, words: list[str]) -> None:
     path = tmp_path / "weights.pth"
     network = torch.nn.Linear(3, 3) if kind == "another architecture" else resnet18(weights=None)
     torch.save(network.state_dict(), path)
     if kind == "truncated":
         path.write_bytes(path.read_bytes()[:1_000_000])
-    run = weights(study, weights=str(path))
+    run = weights(study, "results/weights/resnet18.safetensors", weights=str(path))
     assert_told(run, study, *words)
     assert not list((study.folder / "results").rglob("*.safetensors"))
 

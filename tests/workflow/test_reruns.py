@@ -38,7 +38,7 @@ def test_touched_files_rerun_nothing(study: Study) -> None:
 
 def test_comments_and_docstrings_rerun_nothing(study: Study) -> None:
     study.edit("src/affectflow/faces/follow.py", '"""', '"""Edited. ')
-    study.edit("src/affectflow/training/fit.py", "import json", "import json  # a comment")
+    study.edit("src/affectflow/training/fit.py", "import logging", "import logging  # a comment")
     assert "Nothing to be done" in study.plan().out
 
 
@@ -85,39 +85,40 @@ def test_new_backbone_only_adds(study: Study) -> None:
     assert all("resnet18" not in wildcards for _, wildcards in jobs)
 
 
-def test_device_and_folder_of_the_videos_are_no_reason(study: Study, tmp_path: Path) -> None:
-    root = tmp_path / "moved"
-    shutil.copytree(study.config["dataset"]["root"], root)
-    moved = study.with_config(device="cpu", dataset={"root": str(root)}).plan()
+def test_edited_decoding_reruns_frames_and_what_follows(study: Study) -> None:
+    study.edit("src/affectflow/video/decode.py", "import av", "import av\n\nX = 1")
+    assert study.plan().rules - {"all"} == {"extract_frames", "detect_faces", *AFTER_FACES}
+
+
+def test_other_frames_rerun_frames_and_what_follows(study: Study) -> None:
+    planned = study.with_config(frames={"per_clip": 5}).plan()
+    assert planned.rules - {"all"} == {"extract_frames", "detect_faces", *AFTER_FACES}
+
+
+def test_device_and_folder_of_the_videos_are_no_reason(study: Study) -> None:
+    shutil.move(study.folder / "corpus", study.folder / "moved")
+    moved = study.with_config(device="cpu", dataset={"root": "moved"}).plan()
     assert not moved.rules & {"extract_frames", "detect_faces", "embed", "weights"}
 
 
-def test_changed_labels_leave_faces_alone(study: Study, tmp_path: Path) -> None:
-    root = tmp_path / "relabelled"
-    shutil.copytree(study.config["dataset"]["root"], root)
-    study = study.with_config(dataset={"root": str(root)})
-    assert study.run().code == 0
-    labels = root / "Labels" / "TrainLabels.csv"
+def test_changed_label_leaves_faces_alone(study: Study) -> None:
+    labels = study.folder / "corpus" / "Labels" / "TrainLabels.csv"
     header, first, *rest = labels.read_text().splitlines()
-    other = ",".join([first.split(",")[0], *(str(3 - int(c)) for c in first.split(",")[1:])])
+    clip, *levels = first.split(",")
+    other = ",".join([clip, *(str(3 - int(level)) for level in levels)])
     labels.write_text("\n".join([header, other, *rest]) + "\n")
     planned = study.plan().rules
     assert {"index_dataset", "train", "draw_levels"} <= planned
     assert not planned & {"extract_frames", "detect_faces", "embed", "join"}
 
 
-def test_new_clip_runs_its_shard_only(study: Study, tmp_path: Path) -> None:
-    root = tmp_path / "grown"
-    shutil.copytree(study.config["dataset"]["root"], root)
-    study = study.with_config(dataset={"root": str(root)})
-    assert study.run().code == 0
-
-    subject = next((root / "DataSet" / "Train").iterdir())
-    video = next(subject.rglob("*.*"))
+def test_new_clip_runs_its_shard_only(study: Study) -> None:
+    subject = next((study.folder / "corpus" / "DataSet" / "Train").iterdir())
+    video = next(path for path in subject.rglob("*.*") if path.is_file())
     clip = f"{subject.name}0777"
     (subject / clip).mkdir()
     shutil.copyfile(video, subject / clip / f"{clip}{video.suffix}")
-    labels = root / "Labels" / "TrainLabels.csv"
+    labels = study.folder / "corpus" / "Labels" / "TrainLabels.csv"
     labels.write_text(labels.read_text() + f"{clip}{video.suffix},0,2,0,0\n")
     shard = f"shard={shard_of(clip, SMALL['shards']):03d}"
 

@@ -38,7 +38,7 @@ rule embed:
     priority: 20
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: 1
     resources:
         mem_mb=megabytes(6000),
         runtime=minutes(240),

@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 import time
 from functools import cache
@@ -21,10 +22,15 @@ from affectflow.provenance.content import digest
 preflight.lead_path("PYTHONPATH", SOURCE)
 preflight.lead_path("PATH", Path(sys.executable).parent)
 
+# Faces are personal data: what is made here is its owner's alone.
+os.umask(0o077)
+
 STARTED = time.time()
 ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
 
 try:
+    if workflow.is_main_process:
+        preflight.check_folders()
     STUDY = read_study(config, CHECKOUT)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -47,6 +53,7 @@ BACKBONES = STUDY.backbones
 EXPERIMENTS = STUDY.experiments
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
+DATASET = Untracked(json.dumps(SETTINGS["dataset"], sort_keys=True))
 # Experiments whose numbers mean nothing: their backbone's weights are random.
 RANDOM = [
     name
@@ -65,9 +72,16 @@ def script(name):
     return Untracked(CHECKOUT / "workflow" / "scripts" / name)
 
 
-def code(name, *modules):
+def code(name, *modules, without=()):
     """Digest of a script, all it imports from the library, and modules that it loads by name."""
-    return code_digest(CHECKOUT / "workflow" / "scripts" / name, *modules)
+    return code_digest(
+        CHECKOUT / "workflow" / "scripts" / name, *modules, without=without
+    )
+
+
+def frames_code():
+    """As `code`; what the data set's room does is in `shard_digest`, by its result."""
+    return code("extract_frames.py", without=["affectflow.dataset"])
 
 
 @cache
@@ -102,10 +116,6 @@ def label_files(wildcards):
     if PLANNING:
         planned_index()
     return index.label_files(SETTINGS["dataset"])
-
-
-def root(wildcards):
-    return Untracked(index.root(SETTINGS["dataset"]))
 
 
 def weights_file(wildcards):
@@ -146,7 +156,7 @@ def experiment_code(wildcards):
 
 
 # Fixed, whatever --cores is: the number of threads decides the last bits of a sum.
-TRAINING_THREADS = 2
+TRAINING_THREADS = 1
 
 
 def minutes(base):

@@ -8,7 +8,8 @@ rule detect_faces:
     priority: 10
     conda:
         ENVIRONMENT
-    threads: 2
+    # Shards side by side use the cores better than threads within one: torch's wait for each other.
+    threads: 1
     resources:
         mem_mb=megabytes(6000),
         runtime=minutes(240),
@@ -17,6 +18,10 @@ rule detect_faces:
         device=DEVICE,
         script=script("detect_faces.py"),
         faces=argument(SETTINGS["faces"]),
+        # Frames are temporary, and Snakemake forgets what made them: what decides them stands here.
+        frames=argument(SETTINGS["frames"]),
+        videos=shard_digest,
+        frames_code=frames_code(),
         code=code(
             "detect_faces.py",
             f"affectflow.faces.detectors.{SETTINGS['faces']['detector']}",

@@ -1,8 +1,4 @@
 rule extract_frames:
-    input:
-        # A new label or a new clip in another shard changes this table, but not this shard's
-        # pixels: the digest below says what does.
-        clips=ancient(rules.index_dataset.output.clips),
     output:
         temp("results/frames/shard-{shard}.h5"),
     log:
@@ -15,12 +11,14 @@ rule extract_frames:
         mem_mb=megabytes(2000),
         runtime=minutes(120),
     params:
-        root=root,
+        dataset=DATASET,
+        shards=len(SHARDS),
         script=script("extract_frames.py"),
         frames=argument(SETTINGS["frames"]),
+        # No input: clips.csv changes with every label, a shard's videos don't. Their digest says.
         videos=shard_digest,
-        code=code("extract_frames.py"),
+        code=frames_code(),
     shell:
-        "python {params.script} --clips {input.clips} --root {params.root:q}"
+        "python {params.script} --dataset {params.dataset:q} --shards {params.shards}"
         " --shard {wildcards.shard} --frames {params.frames:q} --output {output}"
         " > {log} 2>&1"

@@ -4,22 +4,20 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from affectflow.commandline import run, settings
+from affectflow.dataset.index import build_index
 from affectflow.video.extract import extract_shard
 
 
 def main(arguments: Namespace) -> None:
+    index = build_index(arguments.dataset, arguments.shards)
     extract_shard(
-        arguments.clips,
-        Path(arguments.root).expanduser(),
-        arguments.shard,
-        arguments.frames,
-        arguments.output,
+        index.shard_videos(arguments.shard), index.root, arguments.frames, arguments.output
     )
 
 
 parser = ArgumentParser(description=__doc__)
-parser.add_argument("--clips", type=Path, required=True, help="clips.csv")
-parser.add_argument("--root", required=True, help="folder that its paths start from")
+parser.add_argument("--dataset", type=settings, required=True, help="`dataset` of the config")
+parser.add_argument("--shards", type=int, required=True, help="number of shards")
 parser.add_argument("--shard", type=int, required=True, help="number of the shard")
 parser.add_argument("--frames", type=settings, required=True, help="`frames` of the config")
 parser.add_argument("--output", type=Path, required=True, help="shard of frames to write")

@@ -96,7 +96,7 @@ def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, tar
     """
     embedder = Embedder(backbone(name), load(name, weights, device), device)
     made_by = {"backbone": name, "weights": sha256(weights), "faces": sha256(faces)}
-    start, frames = time.monotonic(), 0
+    began, frames = time.monotonic(), 0
     with open_complete(faces, FACES) as source, create(target, EMBEDDINGS, made_by) as out:
         mask = source["mask"]
         rows = embedding_rows(out, mask.shape[1], embedder.backbone.dim)
@@ -114,5 +114,5 @@ def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, tar
                 )
             rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask[row]})
             frames += len(seen)
-    seconds = time.monotonic() - start
-    log.info("%s: %d faces embedded on %s, %.1f faces/s", name, frames, device, frames / seconds)
+    pace = frames / max(time.monotonic() - began, 1e-9)
+    log.info("%s: %d faces embedded on %s, %.1f faces/s", name, frames, device, pace)

@@ -122,6 +122,7 @@ def _read(name: str, spec: Backbone, path: Path, expected: str | None) -> dict[s
                 "The file is damaged or another one: fetch it again, or correct the sha256.",
             )
     try:
+        state: Any
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
@@ -136,7 +137,8 @@ def _read(name: str, spec: Backbone, path: Path, expected: str | None) -> dict[s
         raise UserError(
             f"{where}: is cut short or no file of weights ({reason})", "Fetch it again."
         ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UserError(f"{where}: holds no state dict", "Save model.state_dict().")
     return _fit(name, spec, where, state)

@@ -69,15 +69,15 @@ def _explain(error: ValidationError, where: str) -> UserError:
         value = str(error.instance)
         allowed = [str(item) for item in error.validator_value]
         return UserError(f"{prefix} is '{value}'", did_you_mean(value, allowed))
-    allowed = _allowed(error.schema)
-    return UserError(f"{prefix} is {error.instance!r}", f"It must be {allowed}.")
+    what = _allowed(error.schema)
+    return UserError(f"{prefix} is {error.instance!r}", f"It must be {what}.")
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
     names = {"integer": "a whole number", "number": "a number", "string": "text"}
     names |= {"null": "null", "object": "a mapping", "array": "a list", "boolean": "true or false"}
-    types = schema.get("type", "")
-    types = [types] if isinstance(types, str) else types
+    declared = schema.get("type", "")
+    types = [declared] if isinstance(declared, str) else declared
     text = " or ".join(names.get(name, name) for name in types) or "another value"
     limits = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
     limits |= {"pattern": "matching", "minItems": "items: at least"}

@@ -45,6 +45,10 @@ class Index:
     clips: list[Clip]
     audit: list[AuditRow]
 
+    def shard_videos(self, shard: int) -> list[tuple[str, str]]:
+        """Return the clip ids and paths (from `root`) of a shard's videos."""
+        return [(c.clip_id, c.path) for c in self.clips if c.shard == shard and c.path]
+
     def shard_digest(self, shard: int) -> str:
         """Return a digest of what decides a shard's pixels: its videos' ids, paths and sizes."""
         return digest(
@@ -64,11 +68,6 @@ def shard_of(clip_id: str, shards: int) -> int:
 def label_files(settings: Mapping[str, Any]) -> list[Path]:
     """Return the label files of the data set that `dataset` in the config names."""
     return registry.load("dataset.layouts", settings["layout"]).files(dict(settings))
-
-
-def root(settings: Mapping[str, Any]) -> Path:
-    """Return the folder that the paths in clips.csv start from."""
-    return registry.load("dataset.layouts", settings["layout"]).root(dict(settings))
 
 
 def build_index(settings: Mapping[str, Any], shards: int) -> Index:

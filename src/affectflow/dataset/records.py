@@ -61,9 +61,6 @@ class Study:
 class Layout(Protocol):
     """What a file in `dataset/layouts/` defines."""
 
-    def root(self, settings: dict) -> Path:
-        """Return the folder that videos' paths start from."""
-
     def files(self, settings: dict) -> list[Path]:
         """Return the label files: those whose change calls for a new index."""
 

@@ -38,7 +38,7 @@ class Coverage:
 
 def read_coverage(shards: Sequence[Path]) -> dict[str, Coverage]:
     """Read every clip's coverage from shards of faces."""
-    found = {}
+    found: dict[str, Coverage] = {}
     for shard in shards:
         with open_complete(shard, CONTENT) as file:
             columns = zip(
@@ -79,10 +79,10 @@ def write_audit(
     table = []
     for clip in videos:
         seen = found[clip["clip_id"]]
-        identity = [clip[name] for name in ("clip_id", "subject", "split")]
-        rows += [AuditRow(*identity, *reason) for reason in _reasons(seen)]
+        identity = {name: clip[name] for name in ("clip_id", "subject", "split")}
+        rows += [AuditRow(**identity, status=status, detail=why) for status, why in _reasons(seen)]
         table.append(
-            dict(zip(("clip_id", "subject", "split"), identity, strict=True))
+            identity
             | {"frames": seen.frames, "faces": seen.faces, "several_faces": seen.several}
             | {"coverage": f"{seen.faces / seen.frames:.4f}" if seen.frames else ""}
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -16,13 +17,16 @@ SOURCE = Path(__file__).parents[2]
 PACKAGE = "affectflow"
 
 
-def code_digest(*files: Path | str) -> str:
+def code_digest(*files: Path | str, without: Collection[str] = ()) -> str:
     """Return a digest of some Python files and everything of this package that they import.
 
     Parameters
     ----------
     *files : Path or str
         Paths of scripts, or dotted names of modules of this package.
+    without : collection of str
+        Packages to leave out, such as ``"affectflow.dataset"``: those whose result is digested
+        itself.
 
     Returns
     -------
@@ -31,6 +35,7 @@ def code_digest(*files: Path | str) -> str:
         files' times, comments, docstrings and formatting.
     """
     todo = [_file(name) if isinstance(name, str) else name for name in files]
+    outside = [SOURCE.joinpath(*package.split(".")) for package in without]
     trees: dict[str, str] = {}
     while todo:
         file = todo.pop()
@@ -38,7 +43,7 @@ def code_digest(*files: Path | str) -> str:
         if name not in trees:
             digest, imported = _parse(file)
             trees[name] = digest
-            todo.extend(imported)
+            todo.extend(f for f in imported if not any(f.is_relative_to(o) for o in outside))
     return hashlib.sha256(repr(sorted(trees.items())).encode()).hexdigest()[:16]
 
 

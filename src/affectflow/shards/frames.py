@@ -46,15 +46,15 @@ class Frames:
 class StoredFrames(Sequence[np.ndarray]):
     """The JPEG files of a clip in an open file."""
 
-    def __init__(self, dataset: h5py.Dataset, row: int, count: int) -> None:
-        self.dataset, self.row, self.count = dataset, row, count
+    def __init__(self, dataset: h5py.Dataset, row: int, length: int) -> None:
+        self.dataset, self.row, self.length = dataset, row, length
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __getitem__(self, i: Any) -> Any:
         """Read the i-th frame's JPEG file, (bytes,) uint8."""
-        if not 0 <= i < self.count:
+        if not 0 <= i < self.length:
             raise IndexError(i)
         return self.dataset[self.row, i]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def extract_shard(
-    clips: Path, root: Path, shard: int, settings: Mapping[str, Any], target: Path
+    videos: Sequence[tuple[str, str]], root: Path, settings: Mapping[str, Any], target: Path
 ) -> None:
     """Sample the frames of every video of a shard.
 
@@ -29,11 +28,9 @@ def extract_shard(
 
     Parameters
     ----------
-    clips : Path
-        clips.csv.
+    videos : sequence of (str, str)
+        Clip ids, and paths from `root`.
     root : Path
-        Where its paths start from.
-    shard : int
     settings : mapping
         `frames` of the config: ``per_clip`` or ``fps``, ``jpeg_quality``.
     target : Path
@@ -51,18 +48,16 @@ def extract_shard(
         )
     sampling = Sampling.from_settings(settings)
     quality = settings.get("jpeg_quality", jpeg.QUALITY)
-    with open(clips, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["path"] and int(row["shard"]) == shard]
     start, frames = time.monotonic(), 0
     with create(target, CONTENT, {"frames": dict(settings)}) as out:
         writer = FrameWriter(out, sampling.per_clip or 0)
-        for row in rows:
-            plan = plan_clip(root / row["path"], sampling)
+        for clip_id, path in videos:
+            plan = plan_clip(root / path, sampling)
             images = (jpeg.encode(frame.image, quality) for frame in iter_frames(plan))
             chosen = plan.frame_index, plan.time
-            writer.append(row["clip_id"], plan.status, plan.detail, *chosen, images)
+            writer.append(clip_id, plan.status, plan.detail, *chosen, images)
             frames += len(plan.frame_index)
             if plan.status != "ok":
-                log.info("%s: %s: %s", row["path"], plan.status, plan.detail)
+                log.info("%s: %s: %s", path, plan.status, plan.detail)
     pace = frames / max(time.monotonic() - start, 1e-9)
-    log.info("%d frames of %d clips, %.1f frames/s", frames, len(rows), pace)
+    log.info("%d frames of %d clips, %.1f frames/s", frames, len(videos), pace)

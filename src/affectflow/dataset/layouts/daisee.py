@@ -18,11 +18,6 @@ SUBJECT_DIGITS = 6
 COLUMNS = {task.name: task.name.capitalize() for task in DAISEE_TASKS}
 
 
-def root(settings: dict) -> Path:
-    """Return the folder that videos' paths start from."""
-    return Path(settings.get("root") or "").expanduser()
-
-
 def files(settings: dict) -> list[Path]:
     """Return the label files of the splits, and AllLabels where there is one."""
     labels = _root(settings) / "Labels"
@@ -53,7 +48,7 @@ def read(settings: dict) -> Study:
 
 
 def _root(settings: dict) -> Path:
-    top = root(settings)
+    top = Path(settings.get("root") or "").expanduser()
     for folder in (top, top / "DataSet", top / "Labels"):
         if not folder.is_dir():
             raise UserError(

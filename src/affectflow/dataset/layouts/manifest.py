@@ -18,11 +18,6 @@ REQUIRED = ("clip_id", "subject", "split", "path")
 RESERVED = ("shard", "status")
 
 
-def root(settings: dict) -> Path:
-    """Return the folder that videos' paths start from: the manifest's own, if none is given."""
-    return Path(settings.get("root") or _manifest(settings).parent).expanduser()
-
-
 def files(settings: dict) -> list[Path]:
     """Return the manifest's path."""
     return [_manifest(settings)]
@@ -39,7 +34,7 @@ def read(settings: dict) -> Study:
     """
     path = _manifest(settings)
     columns, rows = read_table(path, REQUIRED)
-    top = root(settings)
+    top = Path(settings.get("root") or path.parent).expanduser()
     for name in RESERVED:
         if name in columns:
             raise UserError(f"{path}: column {name} is made by the pipeline", "Rename it.")
