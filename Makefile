@@ -25,7 +25,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-demo/corpus: $(READY)
+demo/corpus: | $(READY)
 	$(BIN)/python workflow/scripts/make_demo_corpus.py --root $@
 
 # The locked environment. uv is fetched with the venv's own pip.

@@ -23,6 +23,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.study.input,
         "results/report.html",
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import resource
 import sys
@@ -18,8 +19,11 @@ ERROR = "error: "
 
 
 def settings(text: str) -> Any:
-    """Parse an argument that is YAML (or JSON), such as ``{per_clip: 100}``."""
-    return yaml.safe_load(text)
+    """Parse an argument that is JSON, or YAML such as ``{per_clip: 100}`` by hand."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return yaml.safe_load(text)
 
 
 def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:

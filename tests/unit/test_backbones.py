@@ -112,6 +112,11 @@ def broken(folder: Path, kind: str) -> Path:
         path = folder / "weights.safetensors"
         save_file({k: v.contiguous() for k, v in good.items()}, path)
         path.write_bytes(path.read_bytes()[:100_000])
+    elif kind == "numbered":
+        torch.save({1: torch.zeros(1)}, path)
+    elif kind == "truncated legacy":
+        torch.save(good, path, _use_new_zipfile_serialization=False)
+        path.write_bytes(path.read_bytes()[:5000])
     elif kind == "text":
         path.write_text("<html>404</html>")
     elif kind == "empty":
@@ -130,6 +135,8 @@ def broken(folder: Path, kind: str) -> Path:
         ("another shape", r"is not resnet18: .*1 of another shape \(such as conv1.weight\)"),
         ("truncated", "is cut short"),
         ("truncated safetensors", "is cut short"),
+        ("truncated legacy", "weights.pt"),
+        ("numbered", "holds no state dict"),
         ("text", "weights.pt"),
         ("empty", "is cut short"),
         ("no state dict", "holds no state dict"),

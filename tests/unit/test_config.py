@@ -81,7 +81,17 @@ def test_every_key_has_a_comment() -> None:
         ({"shards": "four"}, r"shards is 'four'\n.*a whole number"),
         ({"seed": -1}, r"seed is -1"),
         ({"device": "gpu"}, r"device is 'gpu'"),
-        ({"frames": {"fps": 5}}, r"frames: set one of per_clip and fps"),
+        ({"shards": 4.0}, r"shards is 4.0\n.*a whole number"),
+        ({"faces": {"margin": 224}}, r"faces.margin is 224, the whole crop 224"),
+        ({"device": "cuda:0"}, r"device is 'cuda:0'"),
+        ({"experiments": {"a": {"backbone": "resnet18", "seed": "x"}}}, r"a.seed: 'x' is no seed"),
+        ({"experiments": {"a": {"backbone": "resnet18", "epochs": 9.0}}}, r"a: epochs: 9.0"),
+        ({"experiments": {"a": {"backbone": "resnet18", "frames": 99}}}, r"a.frames: 99 of 24"),
+        (
+            {"frames": {"fps": 5}, "experiments": {"a": {"backbone": "resnet18", "frames": 9}}},
+            r"a.frames: 9 of an unknown number",
+        ),
+        ({"experiments": {"-a": {"backbone": "resnet18"}}}, r"'-a' is no name"),
         ({"frames": {"per_clip": None}}, r"frames: set one of per_clip and fps"),
         ({"experiments": {"a": {"backbone": "resnet50"}}}, r"a.backbone: 'resnet50' is not under"),
         ({"experiments": {"a": {"bakbone": "resnet18"}}}, r"unknown key 'bakbone'\n.*'backbone'"),
@@ -98,6 +108,15 @@ def test_mistakes_are_named_with_a_remedy(change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         study(change)
     assert error.value.remedy
+
+
+def test_fps_takes_the_place_of_per_clip() -> None:
+    assert study({"frames": {"fps": 5}}).settings["frames"]["per_clip"] is None
+
+
+def test_home_of_weights_is_found() -> None:
+    found = study({"backbones": {"resnet18": {"weights": "~/w.pt"}}})
+    assert found.backbones["resnet18"]["weights"] == str(Path.home() / "w.pt")
 
 
 def test_null_removes_an_entry() -> None:

@@ -296,6 +296,30 @@ def test_manifest_without_any_video(tmp_path: Path) -> None:
         build_index(settings, 2)
 
 
+def test_whole_numbers_written_as_floats(tmp_path: Path) -> None:
+    """A table program writes 1.0 where a column has an empty cell."""
+    rows = [ROWS[0] | {"effort": "1.0"}, ROWS[1] | {"effort": "5.0"}, ROWS[2]]
+    found = build_index(write_manifest(tmp_path, rows), 2)
+    effort = found.tasks[1]
+    assert (effort.kind, effort.levels) == ("ordinal", ("0", "1", "2", "3", "4", "5"))
+    assert [clip.levels["effort"] for clip in found.clips] == [1, 5, None]
+
+
+def test_declared_levels_are_looked_up_by_name(tmp_path: Path) -> None:
+    rows = [ROWS[0] | {"effort": "1.0"}, ROWS[1] | {"effort": "5"}, ROWS[2] | {"effort": "0"}]
+    settings = write_manifest(tmp_path, rows) | {"tasks": {"effort": {"levels": [1, 2, 3, 4, 5]}}}
+    found = build_index(settings, 2)
+    assert found.tasks[0].kind == "ordinal"
+    assert [clip.levels["effort"] for clip in found.clips] == [0, 4, None]
+    assert ("c", "level_out_of_range") in [(row.clip_id, row.status) for row in found.audit]
+
+
+def test_column_of_milliseconds_is_no_task(tmp_path: Path) -> None:
+    rows = [row | {"effort": "1700000000"} for row in ROWS]
+    with pytest.raises(UserError, match=r"column effort has more than 50 levels"):
+        build_index(write_manifest(tmp_path, rows), 2)
+
+
 def test_manifest_task_that_is_no_column(tmp_path: Path) -> None:
     settings = write_manifest(tmp_path, ROWS) | {"tasks": {"mod": None}}
     with pytest.raises(UserError, match="Did you mean 'mood'"):

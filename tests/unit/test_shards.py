@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 
 from affectflow.errors import UserError
-from affectflow.shards.embeddings import embedding_rows, join, read_joined
+from affectflow.shards.embeddings import embedding_rows, join, open_joined
 from affectflow.shards.faces import face_rows
 from affectflow.shards.files import create, made_by, open_complete, texts
 from affectflow.shards.frames import FrameWriter, iterate
+
+
+def read_joined(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    with open_joined(path) as (embedding, mask, clips):
+        return embedding[:], mask[:], clips
 
 
 def write_embeddings(path: Path, clips: dict[str, int], frames: int, dim: int = 4) -> None:

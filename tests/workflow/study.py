@@ -94,6 +94,11 @@ class Study:
         checkout = copy_checkout(to / "checkout", self.checkout)
         return Study(checkout, to / "folder", self.config)
 
+    def anew(self, folder: Path) -> Study:
+        """The same study from its beginning: nothing but its corpus."""
+        shutil.copytree(self.folder / "corpus", folder / "corpus")
+        return replace(self, folder=folder)
+
     def with_config(self, **changes: Any) -> Study:
         """The same study with other settings."""
         return replace(self, config={**self.config, **changes})

@@ -54,9 +54,7 @@ def kill_one(study: Study, delay: float) -> str | None:
 
 
 def test_killed_jobs_change_nothing(finished: Study, tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    study = Study(finished.checkout, folder, finished.config)
+    study = finished.anew(tmp_path / "folder")
     chance = random.Random(SEED)
     killed = [kill_one(study, chance.uniform(0, 25)) for _ in range(KILLS)]
     assert any(killed), "no job was killed: nothing was tested"
@@ -93,9 +91,7 @@ def test_training_killed_between_epochs_goes_on(finished: Study, tmp_path: Path)
 def test_killed_controller_leaves_nothing_that_a_rerun_minds(
     finished: Study, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    study = Study(finished.checkout, folder, finished.config)
+    study = finished.anew(tmp_path / "folder")
     snakemake = start(study)
     while not jobs_of(snakemake):
         assert snakemake.poll() is None

@@ -95,10 +95,28 @@ def test_other_frames_rerun_frames_and_what_follows(study: Study) -> None:
     assert planned.rules - {"all"} == {"extract_frames", "detect_faces", *AFTER_FACES}
 
 
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("dataset/clips.csv", "index_dataset"),
+        ("faces/shard-001.h5", "detect_faces"),
+        ("weights/resnet18.safetensors", "weights"),
+        ("embeddings/resnet18/shard-001.h5", "embed"),
+        ("experiments/lstm/predictions.csv", "train"),
+        ("experiments/lstm/model.safetensors", "train"),
+    ],
+)
+def test_missing_result_is_made_again(study: Study, file: str, rule: str) -> None:
+    """Snakemake removes the outputs of a killed job: what follows from them must not stay."""
+    (study.folder / "results" / file).unlink()
+    assert {rule, "report"} <= study.plan().rules
+
+
 def test_device_and_folder_of_the_videos_are_no_reason(study: Study) -> None:
     shutil.move(study.folder / "corpus", study.folder / "moved")
     moved = study.with_config(device="cpu", dataset={"root": "moved"}).plan()
-    assert not moved.rules & {"extract_frames", "detect_faces", "embed", "weights"}
+    # The report alone: it shows the config.
+    assert moved.rules - {"all"} == {"report"}
 
 
 def test_changed_label_leaves_faces_alone(study: Study) -> None:

@@ -4,8 +4,6 @@ localrules:
 
 
 rule weights:
-    input:
-        weights_file,
     output:
         "results/weights/{backbone}.safetensors",
     log:
@@ -17,13 +15,13 @@ rule weights:
         mem_mb=megabytes(2000),
         runtime=minutes(20),
     params:
-        seed=SETTINGS["seed"],
+        seed=Untracked(SETTINGS["seed"]),
         script=script("weights.py"),
         settings=backbone_settings,
         identity=weights_identity,
         code=backbone_code("weights.py"),
     shell:
-        "python {params.script} --backbone {wildcards.backbone}"
+        "python {params.script:q} --backbone {wildcards.backbone}"
         " --settings {params.settings:q} --seed {params.seed} --output {output} > {log} 2>&1"
 
 
@@ -48,9 +46,9 @@ rule embed:
         script=script("embed.py"),
         code=backbone_code("embed.py"),
     shell:
-        "python {params.script} --faces {input.faces} --weights {input.weights}"
+        "python {params.script:q} --faces {input.faces} --weights {input.weights}"
         " --backbone {wildcards.backbone} --device {params.device} --threads {threads}"
-        " --output {output} > {log} 2>&1"
+        " --code {params.code} --output {output} > {log} 2>&1"
 
 
 rule join:
@@ -71,9 +69,12 @@ rule join:
         script=script("join.py"),
         code=code("join.py"),
     shell:
-        "python {params.script} --shards {input} --output {output} > {log} 2>&1"
+        "python {params.script:q} --shards {input} --output {output} > {log} 2>&1"
 
 
 rule embeddings:
     input:
+        expand("results/faces/shard-{shard}.h5", shard=SHARDS),
+        expand(rules.weights.output, backbone=BACKBONES),
+        expand(rules.embed.output, backbone=BACKBONES, shard=SHARDS),
         expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),

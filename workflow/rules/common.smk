@@ -16,7 +16,7 @@ from affectflow.config.study import read_study
 from affectflow.dataset import index
 from affectflow.errors import UserError
 from affectflow.provenance.code import code_digest
-from affectflow.provenance.content import digest
+from affectflow.provenance.content import digest, sha256
 
 # The jobs run this checkout's library with the Python that runs this file, whatever else there is.
 preflight.lead_path("PYTHONPATH", SOURCE)
@@ -27,6 +27,10 @@ os.umask(0o077)
 
 STARTED = time.time()
 ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
+
+if workflow.config_settings.overwrite_config.get("experiments") == {}:
+    # Merged over the default, an empty mapping changes nothing; it means: none.
+    config["experiments"] = {}
 
 try:
     if workflow.is_main_process:
@@ -112,24 +116,20 @@ def listing_digest(wildcards):
     return planned_index().digest() if PLANNING else ""
 
 
-def label_files(wildcards):
-    if PLANNING:
-        planned_index()
-    return index.label_files(SETTINGS["dataset"])
-
-
-def weights_file(wildcards):
-    """The user's own weights, where the config names a file."""
-    choice = BACKBONES[wildcards.backbone]["weights"]
-    return [] if choice in ("random", "pretrained") else ancient(choice)
+def label_digest(wildcards):
+    if not PLANNING:
+        return ""
+    planned_index()
+    return [sha256(path) for path in index.label_files(SETTINGS["dataset"])]
 
 
 def weights_identity(wildcards):
+    """What decides the weights: wherever a file of them lies, its content."""
     return preflight.weights_identity(BACKBONES[wildcards.backbone], SETTINGS["seed"])
 
 
 def backbone_settings(wildcards):
-    return json.dumps(BACKBONES[wildcards.backbone], sort_keys=True)
+    return Untracked(json.dumps(BACKBONES[wildcards.backbone], sort_keys=True))
 
 
 def backbone_code(name):

@@ -4,8 +4,6 @@ localrules:
 
 
 rule index_dataset:
-    input:
-        labels=label_files,
     output:
         clips="results/dataset/clips.csv",
         levels="results/dataset/levels.csv",
@@ -21,7 +19,11 @@ rule index_dataset:
         runtime=minutes(20),
     params:
         script=script("index_dataset.py"),
-        dataset=argument(SETTINGS["dataset"]),
+        dataset=DATASET,
+        # No input: wherever the data set lies, its content decides.
+        layout=SETTINGS["dataset"]["layout"],
+        tasks=argument(SETTINGS["dataset"]["tasks"]),
+        labels=label_digest,
         shards=len(SHARDS),
         listing=listing_digest,
         code=code(
@@ -29,7 +31,7 @@ rule index_dataset:
             f"affectflow.dataset.layouts.{SETTINGS['dataset']['layout']}",
         ),
     shell:
-        "python {params.script} --dataset {params.dataset:q} --shards {params.shards}"
+        "python {params.script:q} --dataset {params.dataset:q} --shards {params.shards}"
         " --output results/dataset > {log} 2>&1"
 
 
@@ -59,6 +61,6 @@ rule audit:
         script=script("audit.py"),
         code=code("audit.py"),
     shell:
-        "python {params.script} --index {input.index} --clips {input.clips}"
+        "python {params.script:q} --index {input.index} --clips {input.clips}"
         " --faces {input.faces} --audit {output.audit} --coverage {output.coverage}"
         " --table {output.table} > {log} 2>&1"

@@ -25,7 +25,7 @@ rule evaluate:
         seed=SETTINGS["seed"],
         code=code("evaluate.py"),
     shell:
-        "python {params.script} --predictions {input.predictions} --clips {input.clips}"
+        "python {params.script:q} --predictions {input.predictions} --clips {input.clips}"
         " --tasks {input.tasks} --resamples {params.resamples} --seed {params.seed}"
         " --output {output} > {log} 2>&1"
 
@@ -62,5 +62,5 @@ rule tables:
         random=argument(RANDOM),
         code=code("tables.py"),
     shell:
-        "python {params.script} --metrics {input.metrics} --random {params.random:q}"
+        "python {params.script:q} --metrics {input.metrics} --random {params.random:q}"
         " --results {output.results} --page {output.page} > {log} 2>&1"

@@ -27,5 +27,5 @@ rule detect_faces:
             f"affectflow.faces.detectors.{SETTINGS['faces']['detector']}",
         ),
     shell:
-        "python {params.script} --frames {input} --faces {params.faces:q}"
-        " --device {params.device} --threads {threads} --output {output} > {log} 2>&1"
+        "python {params.script:q} --frames {input} --faces {params.faces:q}"
+        " --device {params.device} --threads {threads} --code {params.code} --output {output} > {log} 2>&1"

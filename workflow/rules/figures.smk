@@ -30,7 +30,7 @@ rule draw_levels:
         script=script("draw_levels.py"),
         code=code("draw_levels.py"),
     shell:
-        "python {params.script} --levels {input.levels} --tasks {input.tasks}"
+        "python {params.script:q} --levels {input.levels} --tasks {input.tasks}"
         " --output {output} > {log} 2>&1"
 
 
@@ -57,7 +57,7 @@ rule draw_similarity:
         script=script("draw_similarity.py"),
         code=code("draw_similarity.py"),
     shell:
-        "python {params.script} --embeddings {input.embeddings} --backbone {wildcards.backbone}"
+        "python {params.script:q} --embeddings {input.embeddings} --backbone {wildcards.backbone}"
         " --output {output} > {log} 2>&1"
 
 
@@ -85,7 +85,7 @@ rule draw_confusion:
         script=script("draw_confusion.py"),
         code=code("draw_confusion.py"),
     shell:
-        "python {params.script} --metrics {input.metrics} --experiment {wildcards.experiment}"
+        "python {params.script:q} --metrics {input.metrics} --experiment {wildcards.experiment}"
         " --output {output} > {log} 2>&1"
 
 
@@ -114,7 +114,7 @@ rule draw_history:
         script=script("draw_history.py"),
         code=code("draw_history.py"),
     shell:
-        "python {params.script} --history {input.history} --description {input.description} --experiment {wildcards.experiment}"
+        "python {params.script:q} --history {input.history} --description {input.description} --experiment {wildcards.experiment}"
         " --output {output} > {log} 2>&1"
 
 
@@ -141,5 +141,5 @@ rule draw_overview:
         script=script("draw_overview.py"),
         code=code("draw_overview.py"),
     shell:
-        "python {params.script} --results {input.results}"
+        "python {params.script:q} --results {input.results}"
         " --output {output} > {log} 2>&1"

@@ -4,11 +4,15 @@ localrules:
 
 rule study:
     input:
+        # Every file that stays, not only the last ones: Snakemake does not miss a file in between,
+        # such as one that it removed when a job was killed, and would leave what follows stale.
+        rules.index_dataset.output,
         rules.audit.output,
+        rules.embeddings.input,
+        rules.experiments.input,
         rules.tables.output,
         rules.draw_levels.output,
         rules.draw_overview.output,
-        expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),
         expand("results/figures/similarity/{backbone}.svg", backbone=BACKBONES),
         expand("results/figures/confusion/{experiment}.svg", experiment=EXPERIMENTS),
         expand("results/figures/history/{experiment}.svg", experiment=EXPERIMENTS),
@@ -36,6 +40,6 @@ rule report:
         captions=digest_of("workflow/report"),
         code=code("report.py"),
     shell:
-        "python {params.script} --snakefile {params.snakefile:q} --target study"
+        "python {params.script:q} --snakefile {params.snakefile:q} --target study"
         " --config {params.config:q} --merged {output.config} --output {output.report}"
         " > {log} 2>&1"

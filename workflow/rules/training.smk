@@ -27,7 +27,7 @@ rule train:
         code=experiment_code,
     shell:
         # The checkpoint is no output: it outlives a killed job, and the next one goes on from it.
-        "python {params.script} --embeddings {input.embeddings} --clips {input.clips}"
+        "python {params.script:q} --embeddings {input.embeddings} --clips {input.clips}"
         " --tasks {input.tasks} --training {params.training:q} --seed {params.seed}"
         " --device {params.device} --threads {params.threads} --code {params.code}"
         " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
@@ -37,4 +37,5 @@ rule train:
 
 rule experiments:
     input:
+        expand(rules.train.output, experiment=EXPERIMENTS),
         expand("results/experiments/{experiment}/metrics.json", experiment=EXPERIMENTS),

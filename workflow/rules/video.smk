@@ -19,6 +19,6 @@ rule extract_frames:
         videos=shard_digest,
         code=frames_code(),
     shell:
-        "python {params.script} --dataset {params.dataset:q} --shards {params.shards}"
-        " --shard {wildcards.shard} --frames {params.frames:q} --output {output}"
+        "python {params.script:q} --dataset {params.dataset:q} --shards {params.shards}"
+        " --shard {wildcards.shard} --frames {params.frames:q} --code {params.code} --output {output}"
         " > {log} 2>&1"

@@ -10,7 +10,8 @@ from affectflow.faces.detect import detect_shard
 
 def main(arguments: Namespace) -> None:
     limit_threads(arguments.threads)
-    detect_shard(arguments.frames, arguments.faces, choose(arguments.device), arguments.output)
+    device = choose(arguments.device)
+    detect_shard(arguments.frames, arguments.faces, device, arguments.output, arguments.code)
 
 
 parser = ArgumentParser(description=__doc__)
@@ -19,4 +20,5 @@ parser.add_argument("--faces", type=settings, required=True, help="`faces` of th
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
 parser.add_argument("--output", type=Path, required=True, help="shard of faces to write")
+parser.add_argument("--code", default="", help="digest of the code, kept in the file")
 run(parser, main)

@@ -12,7 +12,9 @@ from affectflow.figures.style import save
 
 
 def main(arguments: Namespace) -> None:
-    levels = pandas.read_csv(arguments.levels, keep_default_na=False, na_values=[""])
+    levels = pandas.read_csv(
+        arguments.levels, dtype={"state": "str"}, keep_default_na=False, na_values=[""]
+    )
     save(draw(levels, read_tasks(arguments.tasks)), arguments.output)
 
 

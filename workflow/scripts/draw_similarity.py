@@ -6,12 +6,13 @@ from pathlib import Path
 from affectflow.commandline import run
 from affectflow.figures.similarity import draw, frame_similarity
 from affectflow.figures.style import save
-from affectflow.shards.embeddings import read_joined
+from affectflow.shards.embeddings import open_joined
 
 
 def main(arguments: Namespace) -> None:
-    embedding, mask, _ = read_joined(arguments.embeddings)
-    save(draw(frame_similarity(embedding, mask), arguments.backbone), arguments.output)
+    with open_joined(arguments.embeddings) as (embedding, mask, _):
+        similarity = frame_similarity(embedding, mask)
+    save(draw(similarity, arguments.backbone), arguments.output)
 
 
 parser = ArgumentParser(description=__doc__)

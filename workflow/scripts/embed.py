@@ -11,7 +11,14 @@ from affectflow.devices import choose
 def main(arguments: Namespace) -> None:
     limit_threads(arguments.threads)
     device = choose(arguments.device)
-    embed_shard(arguments.faces, arguments.backbone, arguments.weights, device, arguments.output)
+    embed_shard(
+        arguments.faces,
+        arguments.backbone,
+        arguments.weights,
+        device,
+        arguments.output,
+        arguments.code,
+    )
 
 
 parser = ArgumentParser(description=__doc__)
@@ -21,4 +28,5 @@ parser.add_argument("--weights", type=Path, required=True, help="what weights.py
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
 parser.add_argument("--output", type=Path, required=True, help="shard of embeddings to write")
+parser.add_argument("--code", default="", help="digest of the code, kept in the file")
 run(parser, main)

@@ -11,7 +11,11 @@ from affectflow.video.extract import extract_shard
 def main(arguments: Namespace) -> None:
     index = build_index(arguments.dataset, arguments.shards)
     extract_shard(
-        index.shard_videos(arguments.shard), index.root, arguments.frames, arguments.output
+        index.shard_videos(arguments.shard),
+        index.root,
+        arguments.frames,
+        arguments.output,
+        arguments.code,
     )
 
 
@@ -21,4 +25,5 @@ parser.add_argument("--shards", type=int, required=True, help="number of shards"
 parser.add_argument("--shard", type=int, required=True, help="number of the shard")
 parser.add_argument("--frames", type=settings, required=True, help="`frames` of the config")
 parser.add_argument("--output", type=Path, required=True, help="shard of frames to write")
+parser.add_argument("--code", default="", help="digest of the code, kept in the file")
 run(parser, main)

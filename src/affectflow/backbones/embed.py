@@ -74,7 +74,9 @@ class Embedder:
         return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, target: Path) -> None:
+def embed_shard(
+    faces: Path, name: str, weights: Path, device: torch.device, target: Path, code: str = ""
+) -> None:
     """Embed the crops of a shard of faces.
 
     Parameters
@@ -88,6 +90,8 @@ def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, tar
     device : torch.device
     target : Path
         The shard of embeddings to write (`affectflow.shards.embeddings`).
+    code : str
+        Digest of the code that does this, kept in the file's attributes.
 
     Raises
     ------
@@ -95,7 +99,7 @@ def embed_shard(faces: Path, name: str, weights: Path, device: torch.device, tar
         If the shard of faces is not whole, or an embedding does not fit float16.
     """
     embedder = Embedder(backbone(name), load(name, weights, device), device)
-    made_by = {"backbone": name, "weights": sha256(weights), "faces": sha256(faces)}
+    made_by = {"backbone": name, "weights": sha256(weights), "faces": sha256(faces), "code": code}
     began, frames = time.monotonic(), 0
     with open_complete(faces, FACES) as source, create(target, EMBEDDINGS, made_by) as out:
         mask = source["mask"]

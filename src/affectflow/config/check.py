@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 from affectflow.errors import UserError, did_you_mean
+
+# JSON Schema takes 4.0 for an integer; range() does not.
+STRICT = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def read_yaml(path: Path) -> Any:
@@ -44,7 +52,7 @@ def check(settings: Mapping[str, Any], schema: Path, where: str = "") -> None:
     UserError
         For the first fault, unknown keys first; it names the key in dotted form.
     """
-    validator = Draft202012Validator(read_yaml(schema))
+    validator = STRICT(read_yaml(schema))
     errors = sorted(
         validator.iter_errors(settings),
         key=lambda e: (e.validator != "additionalProperties", [str(p) for p in e.absolute_path]),

@@ -13,7 +13,7 @@ from affectflow.config.check import check, read_yaml
 from affectflow.errors import UserError, did_you_mean
 from affectflow.training.experiment import SETTINGS, read_experiment, schema
 
-NAME = re.compile(r"[A-Za-z0-9_-]+")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 OWN_KEYS = ("backbone", "seed")
 
 
@@ -70,10 +70,24 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
     registry.require("faces.detectors", settings["faces"]["detector"], "config: faces.detector")
     for name in settings["backbones"]:
         registry.require("backbones.models", name, "config: backbones")
-    if bool(settings["frames"].get("per_clip")) == bool(settings["frames"].get("fps")):
+    settings["backbones"] = {
+        name: own | {"weights": str(Path(own["weights"]).expanduser())}
+        for name, own in settings["backbones"].items()
+    }
+    frames, faces = dict(settings["frames"]), settings["faces"]
+    if frames.get("fps"):
+        # The default config sets per_clip, and a user's file names only what differs.
+        frames["per_clip"] = None
+    elif not frames.get("per_clip"):
         raise UserError(
-            "config: frames: set one of per_clip and fps, and the other to null",
+            "config: frames: set one of per_clip and fps",
             "per_clip suits clips of one length, fps clips of many.",
+        )
+    settings["frames"] = frames
+    if faces["margin"] >= faces["crop_size"]:
+        raise UserError(
+            f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
+            "Set faces.margin to less than faces.crop_size.",
         )
     return Study(settings, _experiments(settings, checkout))
 
@@ -89,7 +103,10 @@ def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
     experiments = {}
     for name, own in given.items():
         if not NAME.fullmatch(str(name)):
-            raise UserError(f"{where}'{name}' is no name", "Use letters, digits, _ and -.")
+            raise UserError(
+                f"{where}'{name}' is no name",
+                "Use letters, digits, _ and -, a letter or digit first.",
+            )
         if not isinstance(own, Mapping):
             raise UserError(f"{where}{name} is not a mapping", f"{name}: {{backbone: ...}}")
         experiments[str(name)] = _experiment(f"{where}{name}", own, settings)
@@ -109,9 +126,16 @@ def _experiment(where: str, given: Mapping[str, Any], settings: dict) -> dict[st
             f"{where}.backbone: '{backbone}' is not under backbones",
             did_you_mean(backbone, settings["backbones"]),
         )
-    training = {key: value for key, value in given.items() if key not in OWN_KEYS}
-    return {
-        "backbone": backbone,
-        "seed": given.get("seed", settings["seed"]),
-        "training": read_experiment(training, where).keys(),
-    }
+    seed = given.get("seed", settings["seed"])
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"{where}.seed: {seed!r} is no seed", "It must be a whole number from 0.")
+    own = {key: value for key, value in given.items() if key not in OWN_KEYS}
+    training = read_experiment(own, where).keys()
+    embedded = settings["frames"].get("per_clip")
+    if training["frames"] and training["frames"] > (embedded or 0):
+        raise UserError(
+            f"{where}.frames: {training['frames']} of {embedded or 'an unknown number of'} "
+            "embedded frames per clip",
+            "Raise frames.per_clip in the config, or lower it here; with fps leave it out.",
+        )
+    return {"backbone": backbone, "seed": seed, "training": training}

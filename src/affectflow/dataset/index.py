@@ -170,7 +170,7 @@ def _unique_labels(study: Study, audit: list[AuditRow]) -> dict[str, Label]:
         usable = dict(raw.levels)
         for name, code in raw.levels.items():
             if code is not None and not 0 <= code < levels[name]:
-                detail = f"{raw.where}: {name} is {code}, levels are 0 to {levels[name] - 1}"
+                detail = f"{raw.where}: {name} has a level that is not one of its {levels[name]}"
                 audit.append(_row(raw, "level_out_of_range", detail))
                 usable[name] = None
         label = Label(raw.clip_id, raw.subject, raw.split, usable, raw.where)

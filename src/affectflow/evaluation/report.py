@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.evaluation.intervals import (
@@ -23,7 +24,6 @@ from affectflow.evaluation.intervals import (
 from affectflow.evaluation.metrics import measure, metric_names, why_undefined
 from affectflow.provenance.atomic import write_text
 
-SPLITS = ("train", "validation", "test")
 FLOORS = ("accuracy", "macro_f1", "balanced_accuracy", "mae")
 DIGITS = 8
 
@@ -196,19 +196,21 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
             f"predictions: subject {subject} is in more than one split",
             "Put all clips of a subject in one split.",
         )
-    known = clips.melt(
-        id_vars=["clip_id", "split"], value_vars=list(levels), var_name="task", value_name="known"
-    )
-    beside = predictions.merge(known, on=["clip_id", "split", "task"], how="left")
-    same = beside["label"].astype("Int64").fillna(-1) == beside["known"].astype("Int64").fillna(-1)
-    if not same.all():
-        clip = beside.loc[~same, "clip_id"].iloc[0]
-        raise UserError(f"predictions: clip {clip} has another label in the clip table", remedy)
+    table = clips.set_index("clip_id")
+    for task in levels:
+        own = predictions[predictions["task"] == task].set_index("clip_id")
+        known = table[["split", task]].reindex(own.index)
+        labels = own["label"].astype("Int64").fillna(-1)
+        same = (labels == known[task].astype("Int64").fillna(-1)) & (own["split"] == known["split"])
+        if not same.all():
+            clip = own.index[~same][0]
+            raise UserError(f"predictions: clip {clip} has another label in the clip table", remedy)
 
 
 def read_predictions(path: Path) -> pandas.DataFrame:
     """Read predictions.csv; `clip_id` and `subject` as str, `label` as Int64 (missing: none)."""
-    kinds = {"clip_id": "str", "subject": "str", "label": "Int64", "predicted": "int64"}
+    kinds = dict.fromkeys(("clip_id", "subject", "split", "task"), "str")
+    kinds |= {"label": "Int64", "predicted": "int64"}
     # Only an empty field is missing: a subject may be called "NA".
     return pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def detect_shard(
-    frames: Path, settings: Mapping[str, Any], device: torch.device, target: Path
+    frames: Path, settings: Mapping[str, Any], device: torch.device, target: Path, code: str = ""
 ) -> None:
     """Find, follow and crop one face through each clip of a shard.
 
@@ -36,6 +36,8 @@ def detect_shard(
     device : torch.device
     target : Path
         The shard of faces to write (`affectflow.shards.faces`).
+    code : str
+        Digest of the code that does this, kept in the file's attributes.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def detect_shard(
     """
     detectors = build_detectors(settings, str(device))
     size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
-    made_by = {"faces": dict(settings), "frames": sha256(frames)}
+    made_by = {"faces": dict(settings), "frames": sha256(frames), "code": code}
     start, looked_at, found = time.monotonic(), 0, 0
     with open_complete(frames, FRAMES) as source, create(target, CONTENT, made_by) as out:
         rows = face_rows(out, source["frame_index"].shape[1])

@@ -33,7 +33,7 @@ def draw(history: pandas.DataFrame, experiment: str, best_epoch: int | None = No
     axes.set_title(plain(experiment, 60))
     marker = "o" if len(history) <= 30 else None
     for column, (name, colour, line) in LOSSES.items():
-        if history[column].notna().any():
+        if column in history and history[column].notna().any():
             axes.plot(
                 history["epoch"],
                 history[column],

@@ -7,7 +7,8 @@ was found, or the clip has no such frame), `clip_id` (clips,) text.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -76,16 +77,17 @@ def join(shards: Sequence[Path], target: Path) -> None:
         file.create_dataset("clip_id", data=clips, dtype=TEXT)
 
 
-def read_joined(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Read joined embeddings, after checking that each shard is the one that was joined.
+@contextmanager
+def open_joined(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, list[str]]]:
+    """Open joined embeddings, after checking that each shard is the one that was joined.
 
     HDF5 fills a missing source with zeros without a word, so the check is ours.
 
-    Returns
-    -------
-    embedding : numpy.ndarray
-        (clips, frames, D) float16.
-    mask : numpy.ndarray
+    Yields
+    ------
+    embedding : h5py.Dataset
+        (clips, frames, D) float16, to be read as far as memory goes.
+    mask : h5py.Dataset
         (clips, frames) bool.
     clip_id : list of str
 
@@ -102,4 +104,4 @@ def read_joined(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
                     f"{shard}: is missing or not the shard that was joined into {path}",
                     f"Remove {shard} and run snakemake again.",
                 )
-        return file["embedding"][:], file["mask"][:], texts(file["clip_id"])
+        yield file["embedding"], file["mask"], texts(file["clip_id"])

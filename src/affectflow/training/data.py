@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pandas
 
+from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.temporal.frames import evenly_spaced
@@ -18,7 +19,6 @@ from affectflow.temporal.losses.cross_entropy import MISSING
 
 log = logging.getLogger(__name__)
 
-SPLITS = ("train", "validation", "test")
 BLOCK = 128
 MEMORY = 4 * 2**30
 
@@ -141,12 +141,10 @@ def assemble(
     seen = np.asarray(mask[:], dtype=bool)[:, places]
     row = pandas.Series({name: i for i, name in enumerate(clip_id) if seen[i].any()}, dtype="Int64")
     table = clips[clips["split"].isin(SPLITS)]
-    _refuse_leaks(table["subject"].to_numpy(str), table["split"].to_numpy(str))
-    table = table.assign(
-        row=table["clip_id"].map(row),
-        place=table["split"].map({s: i for i, s in enumerate(SPLITS)}),
-    ).sort_values(["place", "clip_id"], kind="stable")
-    unseen = table[table["row"].isna()]
+    order = table["split"].map({split: i for i, split in enumerate(SPLITS)}).to_numpy()
+    table = table.iloc[np.lexsort((table["clip_id"].to_numpy(str), order))]
+    row = table["clip_id"].map(row)
+    unseen = table[row.isna()]
     for split, count in unseen.groupby("split").size().items():
         log.warning(
             "%s: %d clips have no frame with a face: not trained on, not scored; first: %s",
@@ -154,7 +152,7 @@ def assemble(
             count,
             unseen[unseen["split"] == split]["clip_id"].iloc[0],
         )
-    table = table[table["row"].notna()]
+    table, row = table[row.notna()], row[row.notna()]
     if table.empty:
         raise UserError(
             "no clip has both a row in the clip table and a frame with a face",
@@ -168,7 +166,7 @@ def assemble(
                 f"clip {clip}: {task.name} {codes.max()} is not one of {len(task.levels)} levels",
                 "Correct the label, or declare the task's levels in the config.",
             )
-    rows = table["row"].to_numpy(np.int64)
+    rows = row.to_numpy(np.int64)
     if int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory:
         embedding = embedding[:]
     return SequenceData(

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
+from affectflow.config.check import STRICT
 from affectflow.errors import UserError, did_you_mean
 from affectflow.temporal.settings import head_settings
 
@@ -100,7 +99,7 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
     for key, value in keys.items():
         if key not in known:
             raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
-        for error in Draft202012Validator(known[key]).iter_errors(value):
+        for error in STRICT(known[key]).iter_errors(value):
             raise UserError(
                 f"{where}: {key}: {error.message}", f"The default is {known[key]['default']}."
             )

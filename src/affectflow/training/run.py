@@ -11,7 +11,7 @@ import torch
 
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
-from affectflow.shards.embeddings import read_joined
+from affectflow.shards.embeddings import open_joined
 from affectflow.training.data import assemble
 from affectflow.training.experiment import read_experiment
 from affectflow.training.fit import fit, write_history
@@ -58,20 +58,22 @@ def train(
     known = read_tasks(tasks)
     experiment = read_experiment(training)
     table = read_clips(clips, known)
-    data = assemble(*read_joined(embeddings), table, known, experiment.frames)
-    log.info("%d clips of %d frames on %s", *data.mask.shape, device)
-    fitted = fit(
-        data,
-        known,
-        experiment,
-        checkpoint,
-        device=device,
-        seed=seed,
-        threads=threads,
-        code_digest=code_digest,
-    )
+    with open_joined(embeddings) as joined:
+        data = assemble(*joined, table, known, experiment.frames)
+        log.info("%d clips of %d frames on %s", *data.mask.shape, device)
+        fitted = fit(
+            data,
+            known,
+            experiment,
+            checkpoint,
+            device=device,
+            seed=seed,
+            threads=threads,
+            code_digest=code_digest,
+        )
+        predicted = predict(fitted.model, data, threads=threads)
     trained = {"seed": seed, "best_epoch": fitted.best_epoch, "experiment": experiment.keys()}
     save_model(fitted.model, model, description, trained)
     write_history(fitted.history, history)
-    write_predictions(predict(fitted.model, data, threads=threads), predictions)
+    write_predictions(predicted, predictions)
     checkpoint.unlink(missing_ok=True)

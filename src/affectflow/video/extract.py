@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def extract_shard(
-    videos: Sequence[tuple[str, str]], root: Path, settings: Mapping[str, Any], target: Path
+    videos: Sequence[tuple[str, str]],
+    root: Path,
+    settings: Mapping[str, Any],
+    target: Path,
+    code: str = "",
 ) -> None:
     """Sample the frames of every video of a shard.
 
@@ -35,6 +39,8 @@ def extract_shard(
         `frames` of the config: ``per_clip`` or ``fps``, ``jpeg_quality``.
     target : Path
         The shard of frames to write (`affectflow.shards.frames`).
+    code : str
+        Digest of the code that does this, kept in the file's attributes.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def extract_shard(
     sampling = Sampling.from_settings(settings)
     quality = settings.get("jpeg_quality", jpeg.QUALITY)
     start, frames = time.monotonic(), 0
-    with create(target, CONTENT, {"frames": dict(settings)}) as out:
+    with create(target, CONTENT, {"frames": dict(settings), "code": code}) as out:
         writer = FrameWriter(out, sampling.per_clip or 0)
         for clip_id, path in videos:
             plan = plan_clip(root / path, sampling)

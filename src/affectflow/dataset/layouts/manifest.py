@@ -16,6 +16,8 @@ from affectflow.errors import UserError, did_you_mean
 
 REQUIRED = ("clip_id", "subject", "split", "path")
 RESERVED = ("shard", "status")
+MOST_LEVELS = 50
+NO_LEVEL = -1  # the index audits and drops it
 
 
 def files(settings: dict) -> list[Path]:
@@ -82,16 +84,16 @@ def _tasks(path: Path, columns: list[str], rows: list[dict], given: dict[str, An
             )
     tasks = []
     for name in given or available:
-        cells = {row[name] for row in rows} - {""}
+        cells = {_plain(row[name]) for row in rows} - {""}
         wanted = given.get(name) or {}
         whole = all(cell.isdecimal() for cell in cells)
-        kind = wanted.get("kind", "ordinal" if whole else "nominal")
+        kind = wanted.get("kind", "ordinal" if whole or "levels" in wanted else "nominal")
         levels = wanted.get("levels")
         if isinstance(levels, list):
             names = tuple(str(item) for item in levels)
         elif isinstance(levels, int) or (levels is None and whole):
             count = levels or max((int(cell) for cell in cells), default=1) + 1
-            names = tuple(str(code) for code in range(count))
+            names = tuple(str(code) for code in range(min(count, MOST_LEVELS + 1)))
         elif kind == "ordinal":
             raise UserError(
                 f"{path}: column {name} has words, and their order is not known",
@@ -99,21 +101,33 @@ def _tasks(path: Path, columns: list[str], rows: list[dict], given: dict[str, An
             )
         else:
             names = tuple(sorted(cells))
+        if len(names) > MOST_LEVELS:
+            raise UserError(
+                f"{path}: column {name} has more than {MOST_LEVELS} levels: is it a task?",
+                "Name the columns that are tasks under dataset.tasks in the config.",
+            )
         tasks.append(Task(name, kind, names))
     if not tasks:
         raise UserError(f"{path}: has no task column", "Add a column of levels beside the paths.")
     return tasks
 
 
+def _plain(cell: str) -> str:
+    """Return 2.0, as tables write whole numbers beside empty cells, as 2."""
+    head, _, tail = cell.partition(".")
+    return head if tail and not tail.strip("0") else cell
+
+
 def _code(path: Path, row: dict[str, str], task: Task) -> int | None:
-    cell = row[task.name]
+    cell = _plain(row[task.name])
+    if not cell:
+        return None
     if cell in task.levels:
         return task.levels.index(cell)
     if all(name.isdecimal() for name in task.levels):
-        return level(path, row, task.name)
-    if cell:
-        raise UserError(
-            f"{path}: row {row['']}, column {task.name}: unknown level '{cell}'",
-            did_you_mean(cell, task.levels),
-        )
-    return None
+        level(path, row, task.name)
+        return NO_LEVEL
+    raise UserError(
+        f"{path}: row {row['']}, column {task.name}: unknown level '{cell}'",
+        did_you_mean(cell, task.levels),
+    )
