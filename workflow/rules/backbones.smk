@@ -12,8 +12,8 @@ rule weights:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(20),
+        mem_mb=doubling(2000),
+        runtime=doubling(20),
     params:
         seed=Untracked(SETTINGS["seed"]),
         script=script("weights.py"),
@@ -38,8 +38,8 @@ rule embed:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(6000),
-        runtime=minutes(240),
+        mem_mb=doubling(6000),
+        runtime=doubling(240),
         gpu=1,
     params:
         device=DEVICE,
@@ -63,8 +63,8 @@ rule join:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
+        mem_mb=doubling(1000),
+        runtime=doubling(20),
     params:
         script=script("join.py"),
         code=code("join.py"),

@@ -159,13 +159,8 @@ def experiment_code(wildcards):
 TRAINING_THREADS = 1
 
 
-def minutes(base):
-    """A runtime that doubles with each attempt."""
-    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
-
-
-def megabytes(base):
-    """Memory that doubles with each attempt."""
+def doubling(base):
+    """Memory (MB) or runtime (minutes) that doubles with each attempt."""
     return lambda wildcards, attempt: base * 2 ** (attempt - 1)
 
 

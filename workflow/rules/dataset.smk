@@ -15,8 +15,8 @@ rule index_dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
+        mem_mb=doubling(1000),
+        runtime=doubling(20),
     params:
         script=script("index_dataset.py"),
         dataset=DATASET,
@@ -55,8 +55,8 @@ rule audit:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
+        mem_mb=doubling(1000),
+        runtime=doubling(20),
     params:
         script=script("audit.py"),
         code=code("audit.py"),

@@ -17,8 +17,8 @@ rule evaluate:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(20),
+        mem_mb=doubling(2000),
+        runtime=doubling(20),
     params:
         script=script("evaluate.py"),
         resamples=SETTINGS["evaluation"]["resamples"],
@@ -55,8 +55,8 @@ rule tables:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(10),
+        mem_mb=doubling(1000),
+        runtime=doubling(10),
     params:
         script=script("tables.py"),
         random=argument(RANDOM),

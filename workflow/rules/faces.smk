@@ -11,8 +11,8 @@ rule detect_faces:
     # Shards side by side use the cores better than threads within one: torch's wait for each other.
     threads: 1
     resources:
-        mem_mb=megabytes(6000),
-        runtime=minutes(240),
+        mem_mb=doubling(6000),
+        runtime=doubling(240),
         gpu=1,
     params:
         device=DEVICE,

@@ -24,8 +24,8 @@ rule draw_levels:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     params:
         script=script("draw_levels.py"),
         code=code("draw_levels.py"),
@@ -51,8 +51,8 @@ rule draw_similarity:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     params:
         script=script("draw_similarity.py"),
         code=code("draw_similarity.py"),
@@ -79,8 +79,8 @@ rule draw_confusion:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     params:
         script=script("draw_confusion.py"),
         code=code("draw_confusion.py"),
@@ -108,8 +108,8 @@ rule draw_history:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     params:
         script=script("draw_history.py"),
         code=code("draw_history.py"),
@@ -135,8 +135,8 @@ rule draw_overview:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(10),
+        mem_mb=doubling(2000),
+        runtime=doubling(10),
     params:
         script=script("draw_overview.py"),
         code=code("draw_overview.py"),

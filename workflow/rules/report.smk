@@ -31,8 +31,8 @@ rule report:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(20),
+        mem_mb=doubling(2000),
+        runtime=doubling(20),
     params:
         snakefile=SNAKEFILE,
         script=script("report.py"),

@@ -15,8 +15,8 @@ rule train:
         ENVIRONMENT
     threads: TRAINING_THREADS
     resources:
-        mem_mb=megabytes(8000),
-        runtime=minutes(240),
+        mem_mb=doubling(8000),
+        runtime=doubling(240),
         gpu=1,
     params:
         device=DEVICE,

@@ -8,8 +8,8 @@ rule extract_frames:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
-        runtime=minutes(120),
+        mem_mb=doubling(2000),
+        runtime=doubling(120),
     params:
         dataset=DATASET,
         shards=len(SHARDS),
