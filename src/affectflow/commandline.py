@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from affectflow.errors import UserError
+from affectflow.joblog import done_line
 
 ERROR = "error: "
 
@@ -42,7 +43,14 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
     except UserError as error:
         sys.exit(f"{ERROR}{error}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    logging.info("done in %.1f s, peak memory %.0f MiB", time.monotonic() - start, peak)
+    logging.info(done_line(time.monotonic() - start, peak, _peak_gpu_mib()))
+
+
+def _peak_gpu_mib() -> float | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return torch.cuda.max_memory_allocated() / 2**20
 
 
 def limit_threads(threads: int) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone, load
 from affectflow.errors import UserError
+from affectflow.joblog import frames_line
 from affectflow.provenance.content import sha256
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.embeddings import embedding_rows
@@ -118,5 +119,4 @@ def embed_shard(
                 )
             rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask[row]})
             frames += len(seen)
-    pace = frames / max(time.monotonic() - began, 1e-9)
-    log.info("%s: %d faces embedded on %s, %.1f faces/s", name, frames, device, pace)
+    log.info(frames_line(frames, time.monotonic() - began, str(device)))

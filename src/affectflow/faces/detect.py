@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from affectflow.faces.clip import build_detectors, find_faces, iter_crops
+from affectflow.joblog import frames_line
 from affectflow.provenance.content import sha256
 from affectflow.shards.faces import CONTENT, face_rows
 from affectflow.shards.files import create, open_complete
@@ -62,5 +63,4 @@ def detect_shard(
             )
             looked_at += len(clip.frame_index)
             found += int(np.count_nonzero(faces.mask))
-    pace = looked_at / max(time.monotonic() - start, 1e-9)
-    log.info("%d frames on %s, %d with a face, %.1f frames/s", looked_at, device, found, pace)
+    log.info(frames_line(looked_at, time.monotonic() - start, str(device), found))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affectflow.errors import UserError
+from affectflow.joblog import frames_line
 from affectflow.shards.files import create
 from affectflow.shards.frames import CONTENT, FrameWriter
 from affectflow.video import jpeg
@@ -65,5 +66,5 @@ def extract_shard(
             frames += len(plan.frame_index)
             if plan.status != "ok":
                 log.info("%s: %s: %s", path, plan.status, plan.detail)
-    pace = frames / max(time.monotonic() - start, 1e-9)
-    log.info("%d frames of %d clips, %.1f frames/s", frames, len(videos), pace)
+    log.info("%d clips", len(videos))
+    log.info(frames_line(frames, time.monotonic() - start, "cpu"))
