@@ -18,6 +18,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/plan.smk"
 
 
 rule all:
@@ -25,6 +26,10 @@ rule all:
     input:
         rules.study.input,
         "results/report.html",
+
+
+onstart:
+    begin_run()
 
 
 onerror:

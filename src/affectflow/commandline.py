@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from affectflow.errors import UserError
+from affectflow.errors import DamagedFileError, UserError
 from affectflow.joblog import done_line
 
 ERROR = "error: "
@@ -40,6 +40,8 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
     start = time.monotonic()
     try:
         main(arguments)
+    except DamagedFileError as damage:
+        sys.exit(f"{ERROR}{damage.move_aside()}")
     except UserError as error:
         sys.exit(f"{ERROR}{error}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

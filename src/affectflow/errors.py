@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -24,6 +25,33 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+
+class DamagedFileError(UserError):
+    """A file that a stage wrote, and that is not what it wrote any more.
+
+    Parameters
+    ----------
+    path : Path
+    how : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, how: str) -> None:
+        super().__init__(
+            f"{path}: {how}", f"Remove {path} and run snakemake again: it is made anew."
+        )
+        self.path = path
+
+    def move_aside(self) -> UserError:
+        """Rename the file, so that the next run makes it anew; return what to tell the user."""
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        self.path.replace(aside)
+        return UserError(
+            f"{self.message}; it is now {aside.name}",
+            "Give the same command again: the file is made anew. If this happens more than once, "
+            "have the disk looked at.",
+        )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from affectflow import registry
 from affectflow.commandline import ERROR
 from affectflow.config.study import Study
 from affectflow.dataset import index
@@ -57,6 +58,11 @@ def weights_identity(settings: Mapping[str, Any], seed: int) -> str:
     if weights == "pretrained":
         return f"pretrained {settings.get('sha256', '')}"
     return sha256(Path(weights).expanduser())
+
+
+def published_weights(name: str) -> str:
+    """Return the address of a backbone's published weights."""
+    return registry.literal("backbones.models", name, "URL")
 
 
 def _writable(folder: Path) -> bool:

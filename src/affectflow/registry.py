@@ -6,9 +6,11 @@ and a new entry changes no existing file (and so reruns nothing that exists).
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from affectflow.errors import UserError, did_you_mean
 
@@ -34,6 +36,23 @@ def require(package: str, name: str, where: str = "") -> str:
         kind = package.split(".")[-1].rstrip("s").replace("model", "backbone")
         raise UserError(f"{where}: unknown {kind} '{name}'".lstrip(": "), did_you_mean(name, known))
     return name
+
+
+def literal(package: str, name: str, constant: str) -> Any:
+    """Return a literal constant of an entry, without importing it: entries load torch.
+
+    Raises
+    ------
+    UserError
+        If there is no such entry.
+    AttributeError
+        If it has no such constant, or not as a literal.
+    """
+    file = PACKAGE.joinpath(*package.split("."), f"{require(package, name)}.py")
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
+            return ast.literal_eval(node.value)
+    raise AttributeError(f"{file} has no literal {constant}")
 
 
 def load(package: str, name: str) -> ModuleType:

@@ -1,4 +1,6 @@
+import inspect
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 import torch
 from facenet_pytorch import InceptionResnetV1
 from safetensors.torch import load_file, save_file
-from torchvision.models import resnet18
+from torchvision.models import ResNet18_Weights, resnet18
 
 from affectflow import registry
 from affectflow.backbones.embed import Embedder
@@ -170,3 +172,19 @@ def test_no_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         prepare("resnet18", {"weights": "pretrained"}, 1, tmp_path / "w.safetensors")
     assert "set backbones.resnet18.weights to its path" in error.value.remedy
     assert list(tmp_path.iterdir()) == []
+
+
+def test_published_addresses_are_the_libraries_own() -> None:
+    assert registry.literal("backbones.models", "resnet18", "URL") == (
+        ResNet18_Weights.IMAGENET1K_V1.url
+    )
+    # facenet-pytorch keeps its address within a function.
+    source = inspect.getsource(sys.modules["facenet_pytorch.models.inception_resnet_v1"])
+    assert registry.literal("backbones.models", "inception_resnet_v1", "URL") in source
+
+
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_the_published_address_is_a_literal_where_there_is_one(name: str) -> None:
+    pretrained = registry.load("backbones.models", name).BACKBONE.pretrained
+    if pretrained is not None:
+        assert registry.literal("backbones.models", name, "URL") == pretrained.url

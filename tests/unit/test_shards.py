@@ -3,8 +3,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from affectflow.errors import UserError
+from affectflow.errors import DamagedFileError, UserError
 from affectflow.shards.embeddings import embedding_rows, join, open_joined
 from affectflow.shards.faces import face_rows
 from affectflow.shards.files import create, made_by, open_complete, texts
@@ -33,7 +35,7 @@ def test_unfinished_file_is_refused(tmp_path: Path) -> None:
     assert not path.exists()
     with h5py.File(path, "w") as file:
         file.attrs["content"] = "faces"
-    with pytest.raises(UserError, match="never finished"), open_complete(path, "faces"):
+    with pytest.raises(DamagedFileError, match="never finished"), open_complete(path, "faces"):
         pass
 
 
@@ -41,8 +43,34 @@ def test_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_embeddings(path, {"a": 1}, 3)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(UserError, match="damaged"), open_complete(path, "embeddings"):
+    with pytest.raises(DamagedFileError, match="damaged"), open_complete(path, "embeddings"):
         pass
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_found_wherever_it_is(
+    tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("flip") / "a.h5"
+    write_embeddings(path, {"a": 1, "b": 2}, 3)
+    content = bytearray(path.read_bytes())
+    seal = len(bytes(content[:512]).rstrip(b"\0"))
+    # The rest of the first block is padding that nothing reads.
+    where = int(place * (len(content) - 512 + seal))
+    content[where if where < seal else where - seal + 512] ^= 1 << bit
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError), open_complete(path, "embeddings"):
+        pass
+
+
+def test_a_damaged_file_is_moved_aside_for_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "shard-000.h5"
+    write_embeddings(path, {"a": 1}, 3)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError) as damage, open_complete(path, "embeddings"):
+        pass
+    assert "shard-000.h5.damaged" in str(damage.value.move_aside())
+    assert [file.name for file in tmp_path.iterdir()] == ["shard-000.h5.damaged"]
 
 
 def test_file_of_other_content_is_refused(tmp_path: Path) -> None:

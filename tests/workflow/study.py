@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 CHECKOUT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "src", "envs")
+PARTS = ("Snakefile", "workflow", "config", "src", "envs", "profiles")
 SMALL = {
     "frames": {"per_clip": 4},
     "shards": 3,
@@ -133,8 +133,8 @@ def copy_checkout(to: Path, checkout: Path = CHECKOUT) -> Path:
     for part in PARTS:
         source = checkout / part
         if source.is_dir():
-            shutil.copytree(source, to / part, ignore=ignore, copy_function=shutil.copyfile)
+            shutil.copytree(source, to / part, ignore=ignore, copy_function=shutil.copy)
         else:
             to.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, to / part)
+            shutil.copy(source, to / part)
     return to

@@ -7,22 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-from study import CHECKOUT, Study
-
-from affectflow.demo.corpus import generate
-
 STATES = ("boredom", "engagement", "confusion", "frustration")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of the demo."""
-    folder = tmp_path_factory.mktemp("demo")
-    generate(folder / "demo" / "corpus")
-    run = Study(CHECKOUT, folder, {}).run()
-    assert run.code == 0, run.out
-    return folder / "results"
 
 
 def scores(results: Path, experiment: str, split: str = "test") -> dict[str, Any]:

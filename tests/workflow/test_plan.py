@@ -7,36 +7,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from study import CHECKOUT, Study
 
-SIZES = {"Train": 5482, "Validation": 1720, "Test": 1866}
-SUBJECTS = {"Train": 70, "Validation": 21, "Test": 21}
 # In a small process of its own: a child's peak counts from its parent's size.
 MEASURE = (
     "import resource, subprocess, sys\n"
     "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
 )
-HEADER = "ClipID,Boredom,Engagement,Confusion,Frustration \n"
-
-
-@pytest.fixture
-def daisee(tmp_path: Path) -> Path:
-    """9,068 clips of 112 subjects; the videos are empty files."""
-    root = tmp_path / "DAiSEE"
-    (root / "Labels").mkdir(parents=True)
-    for i, (split, size) in enumerate(SIZES.items(), start=1):
-        rows = []
-        for n in range(size):
-            subject = f"{i}{n % SUBJECTS[split]:05d}"
-            clip = f"{subject}{n:04d}"
-            folder = root / "DataSet" / split / subject / clip
-            folder.mkdir(parents=True)
-            (folder / f"{clip}.avi").touch()
-            rows.append(f"{clip}.avi,0,2,0,0\n")
-        (root / "Labels" / f"{split}Labels.csv").write_text(HEADER + "".join(rows))
-    return root
 
 
 def test_dry_run_of_daisee(daisee: Path, tmp_path: Path) -> None:

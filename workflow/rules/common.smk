@@ -15,15 +15,15 @@ from affectflow import preflight
 from affectflow.config.study import read_study
 from affectflow.dataset import index
 from affectflow.errors import UserError
+from affectflow.provenance import access
 from affectflow.provenance.code import code_digest
 from affectflow.provenance.content import digest, sha256
 
 # The jobs run this checkout's library with the Python that runs this file, whatever else there is.
 preflight.lead_path("PYTHONPATH", SOURCE)
 preflight.lead_path("PATH", Path(sys.executable).parent)
-
-# Faces are personal data: what is made here is its owner's alone.
-os.umask(0o077)
+# SLURM's commands, with two traps of the executor filled in.
+preflight.lead_path("PATH", CHECKOUT / "profiles" / "slurm" / "bin")
 
 STARTED = time.time()
 ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
@@ -36,8 +36,12 @@ try:
     if workflow.is_main_process:
         preflight.check_folders()
     STUDY = read_study(config, CHECKOUT)
+    GROUP = access.group_id(STUDY.settings["group"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Faces are personal data: what is made here is its owner's alone, or a group's.
+os.umask(access.umask(GROUP))
 
 
 class Untracked:
@@ -96,9 +100,17 @@ def planned_index():
     shown with its traceback.
     """
     try:
+        if not workflow.dryrun and workflow.executor_plugin:
+            claim_folder()
         return preflight.check(STUDY)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
+
+
+def claim_folder():
+    from affectflow.cluster.preflight import claim
+
+    claim(Path.cwd(), submits=workflow.non_local_exec)
 
 
 def digest_of(folder):
@@ -160,14 +172,72 @@ TRAINING_THREADS = 1
 
 
 def doubling(base):
-    """Memory (MB) or runtime (minutes) that doubles with each attempt."""
-    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+    """Memory (MB) or runtime (minutes) that doubles with each attempt, up to eightfold."""
+    return lambda wildcards, attempt: base * 2 ** min(attempt - 1, 3)
 
 
 def argument(settings):
     """Settings as one command-line argument, for a rule's params."""
     text = json.dumps(settings, sort_keys=True)
     return lambda wildcards: text
+
+
+def begin_run():
+    """The last checks, before the first job; then the folder is this process's own."""
+    from affectflow.cluster import controller
+    from affectflow.cluster.preflight import Request, check, require_download
+
+    executor, jobs = workflow.executor_plugin.name, list(workflow.dag.needrun_jobs())
+    if all(job.rule.name == "plan" for job in jobs):
+        return  # nothing is going to be made
+    try:
+        if executor == "slurm":
+            requests = [
+                Request(job.rule.name, known_resources(job))
+                for job in jobs
+                if not job.is_local
+            ]
+            check(requests, shared_folders(), SETTINGS["shared_folders"])
+        for job in jobs:
+            name = job.wildcards.get("backbone")
+            if (
+                job.rule.name == "weights"
+                and BACKBONES[name]["weights"] == "pretrained"
+            ):
+                require_download(name, preflight.published_weights(name))
+    except UserError as error:
+        sys.exit(f"\nerror: {error}")
+    access.restrict(map(Path, ("results", "logs", ".snakemake")), GROUP)
+    controller.record(
+        Path.cwd(),
+        executor,
+        [
+            controller.PlannedJob(
+                job.rule.name, "_".join(job.wildcards), str(job.log), job.is_local
+            )
+            for job in jobs
+            if job.log
+        ],
+    )
+
+
+def known_resources(job):
+    # What a node decides when the job is there, such as tmpdir, has a type of its own.
+    return {
+        name: value
+        for name, value in job.resources.items()
+        if type(value) in (int, str)
+    }
+
+
+def shared_folders():
+    """What compute nodes have to see."""
+    return {
+        "the working directory": Path.cwd(),
+        "the checkout": CHECKOUT,
+        "the environment": Path(sys.prefix),
+        "dataset.root": Path(SETTINGS["dataset"]["root"]),
+    }
 
 
 def explain_failures(since):

@@ -14,6 +14,7 @@ rule detect_faces:
         mem_mb=doubling(6000),
         runtime=doubling(240),
         gpu=1,
+        frames_on_disk=1,
     params:
         device=DEVICE,
         script=script("detect_faces.py"),

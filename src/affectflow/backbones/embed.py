@@ -19,7 +19,7 @@ from affectflow.provenance.content import sha256
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.embeddings import embedding_rows
 from affectflow.shards.faces import CONTENT as FACES
-from affectflow.shards.files import create, open_complete, texts
+from affectflow.shards.files import create, open_complete, sealed_sha256, texts
 from affectflow.video import jpeg
 
 log = logging.getLogger(__name__)
@@ -100,9 +100,12 @@ def embed_shard(
         If the shard of faces is not whole, or an embedding does not fit float16.
     """
     embedder = Embedder(backbone(name), load(name, weights, device), device)
-    made_by = {"backbone": name, "weights": sha256(weights), "faces": sha256(faces), "code": code}
+    made_by = {"backbone": name, "weights": sha256(weights), "code": code}
     began, frames = time.monotonic(), 0
-    with open_complete(faces, FACES) as source, create(target, EMBEDDINGS, made_by) as out:
+    with (
+        open_complete(faces, FACES) as source,
+        create(target, EMBEDDINGS, made_by | {"faces": sealed_sha256(faces)}) as out,
+    ):
         mask = source["mask"]
         rows = embedding_rows(out, mask.shape[1], embedder.backbone.dim)
         for row, clip_id in enumerate(texts(source["clip_id"])):

@@ -13,9 +13,8 @@ import torch
 
 from affectflow.faces.clip import build_detectors, find_faces, iter_crops
 from affectflow.joblog import frames_line
-from affectflow.provenance.content import sha256
 from affectflow.shards.faces import CONTENT, face_rows
-from affectflow.shards.files import create, open_complete
+from affectflow.shards.files import create, open_complete, sealed_sha256
 from affectflow.shards.frames import CONTENT as FRAMES
 from affectflow.shards.frames import iterate
 from affectflow.video import jpeg
@@ -47,9 +46,12 @@ def detect_shard(
     """
     detectors = build_detectors(settings, str(device))
     size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
-    made_by = {"faces": dict(settings), "frames": sha256(frames), "code": code}
+    made_by = {"faces": dict(settings), "code": code}
     start, looked_at, found = time.monotonic(), 0, 0
-    with open_complete(frames, FRAMES) as source, create(target, CONTENT, made_by) as out:
+    with (
+        open_complete(frames, FRAMES) as source,
+        create(target, CONTENT, made_by | {"frames": sealed_sha256(frames)}) as out,
+    ):
         rows = face_rows(out, source["frame_index"].shape[1])
         for clip in iterate(source):
             faces = find_faces(clip.jpeg, detectors)

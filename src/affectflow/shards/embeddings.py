@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 
 from affectflow.errors import UserError
-from affectflow.provenance.content import sha256
-from affectflow.shards.files import TEXT, create, made_by, open_complete, texts
+from affectflow.shards.files import TEXT, create, made_by, open_complete, sealed_sha256, texts
 from affectflow.shards.rows import ClipRows
 
 CONTENT = "embeddings"
@@ -70,7 +69,7 @@ def join(shards: Sequence[Path], target: Path) -> None:
         embedding[row : row + n, :width] = source
         mask[row : row + n, :width] = h5py.VirtualSource(name, "mask", shape=(n, width))
         row += n
-    digests = {os.path.relpath(shard, target.parent): sha256(shard) for shard in shards}
+    digests = {os.path.relpath(shard, target.parent): sealed_sha256(shard) for shard in shards}
     with create(target, CONTENT, {"shards": digests}) as file:
         file.create_virtual_dataset("embedding", embedding, fillvalue=0)
         file.create_virtual_dataset("mask", mask, fillvalue=False)
@@ -99,9 +98,11 @@ def open_joined(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, list[s
     with open_complete(path, CONTENT) as file:
         for name, digest in made_by(file)["shards"].items():
             shard = path.parent / name
-            if not shard.is_file() or sha256(shard) != digest:
+            with open_complete(shard, CONTENT):
+                joined = sealed_sha256(shard)
+            if joined != digest:
                 raise UserError(
-                    f"{shard}: is missing or not the shard that was joined into {path}",
-                    f"Remove {shard} and run snakemake again.",
+                    f"{shard}: is not the shard that was joined into {path}",
+                    f"Remove {path} and run snakemake again.",
                 )
         yield file["embedding"], file["mask"], texts(file["clip_id"])

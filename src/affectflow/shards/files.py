@@ -1,7 +1,12 @@
-"""HDF5 files that say what made them, and are whole or refused."""
+"""HDF5 files that say what made them, and are whole or refused.
+
+In front of what HDF5 writes stands a block of 512 bytes that HDF5 passes over, with a SHA-256 of
+all that follows: a byte that changes later, anywhere in the file, is found before it is used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +15,14 @@ from typing import Any
 
 import h5py
 
-from affectflow.errors import UserError
+from affectflow.errors import DamagedFileError, UserError
 from affectflow.provenance.atomic import atomic
 from affectflow.provenance.content import versions
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TEXT = h5py.string_dtype("utf-8")
+SEAL_BYTES = 512
+SEAL = "affectflow shard, SHA-256 of the bytes after the first 512: "
 
 
 @contextmanager
@@ -30,42 +37,66 @@ def create(path: Path, content: str, made_by: Mapping[str, Any]) -> Iterator[h5p
     made_by : mapping
         What decided the content (settings, digests), stored as JSON in the attributes.
     """
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["schema_version"] = SCHEMA_VERSION
-        file.attrs["content"] = content
-        file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
-        file.attrs["versions"] = json.dumps(versions(), sort_keys=True)
-        yield file
-        file.attrs["complete"] = True
+    with atomic(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=SEAL_BYTES) as file:
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            file.attrs["content"] = content
+            file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
+            file.attrs["versions"] = json.dumps(versions(), sort_keys=True)
+            yield file
+            file.attrs["complete"] = True
+        with temporary.open("r+b") as raw:
+            seal = f"{SEAL}{_content_sha256(temporary)}\n".encode()
+            raw.write(seal)
 
 
 @contextmanager
 def open_complete(path: Path, content: str) -> Iterator[h5py.File]:
-    """Open a file that `create` finished.
+    """Open a file that `create` finished, after checking that no byte of it has changed.
 
     Raises
     ------
+    DamagedFileError
+        If it was never finished, or is not as it was written.
     UserError
-        If it is missing, not HDF5, of other content or schema, or was never finished.
+        If it is missing, or of other content or schema.
     """
-    remedy = f"Remove {path} and run snakemake again: it is made anew."
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file", "Run snakemake to make it.") from error
-    except OSError as error:
-        raise UserError(f"{path}: is damaged or not HDF5 ({error})", remedy) from error
-    with file:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", "Run snakemake to make it.")
+    if sealed_sha256(path) != _content_sha256(path):
+        raise DamagedFileError(path, "is damaged: its bytes are not those that were written")
+    with h5py.File(path, "r") as file:
         if not file.attrs.get("complete", False):
-            raise UserError(f"{path}: was never finished", remedy)
+            raise DamagedFileError(path, "was never finished")
         found = file.attrs["content"], int(file.attrs["schema_version"])
         if found != (content, SCHEMA_VERSION):
             raise UserError(
                 f"{path}: holds {found[0]} of schema {found[1]}, "
                 f"not {content} of schema {SCHEMA_VERSION}",
-                remedy,
+                f"Remove {path} and run snakemake again: it is made anew.",
             )
         yield file
+
+
+def sealed_sha256(path: Path) -> str:
+    """Return the SHA-256 that a file was sealed with (64 hexadecimal digits): its identity.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file has no seal.
+    """
+    with path.open("rb") as file:
+        seal = file.read(SEAL_BYTES).rstrip(b"\0").decode("ascii", errors="replace")
+    if not seal.startswith(SEAL):
+        raise DamagedFileError(path, "is damaged, or was never finished")
+    return seal.removeprefix(SEAL).strip()
+
+
+def _content_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(SEAL_BYTES)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def made_by(file: h5py.File) -> dict[str, Any]:

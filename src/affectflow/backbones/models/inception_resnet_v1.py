@@ -7,6 +7,11 @@ from torch import Tensor, nn
 
 from affectflow.backbones.spec import Backbone, Pretrained
 
+URL = (
+    "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+    "20180402-114759-vggface2.pt"
+)
+
 
 def build() -> nn.Module:
     """Return the network: (B, 3, 160, 160) -> (B, 512), of length 1."""
@@ -24,8 +29,7 @@ BACKBONE = Backbone(
     build=build,
     preprocess=preprocess,
     pretrained=Pretrained(
-        "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
-        "20180402-114759-vggface2.pt",
+        URL,
         "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
     ),
     ignored=("logits.",),

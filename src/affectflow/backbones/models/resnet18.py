@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, resnet18
+from torchvision.models import resnet18
 
 from affectflow.backbones.spec import Backbone, Pretrained
 
+URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
 # ImageNet's mean and standard deviation per channel, as torchvision's weights expect them.
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
@@ -31,7 +32,7 @@ BACKBONE = Backbone(
     build=build,
     preprocess=preprocess,
     pretrained=Pretrained(
-        ResNet18_Weights.IMAGENET1K_V1.url,
+        URL,
         "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
     ),
     ignored=("fc.",),

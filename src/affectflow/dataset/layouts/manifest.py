@@ -6,7 +6,8 @@ seen, anything else a nominal one with the values seen; `dataset.tasks` in the c
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from pathlib import Path, PurePath
 from typing import Any
 
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
@@ -32,7 +33,7 @@ def read(settings: dict) -> Study:
     ------
     UserError
         If the manifest is missing or malformed, a required cell is empty, a split or task is
-        unknown, or no video it names exists.
+        unknown, a path leads out of the root, or no video it names exists.
     """
     path = _manifest(settings)
     columns, rows = read_table(path, REQUIRED)
@@ -51,6 +52,7 @@ def read(settings: dict) -> Study:
                 raise UserError(f"{path}: row {row['']} has no {name}", "Fill it in.")
         if split not in SPLITS:
             raise UserError(f"{path}: row {row['']}: split '{split}'", did_you_mean(split, SPLITS))
+        _stay_inside(path, row)
         file = top / row["path"]
         if clip in videos:
             audit.append(AuditRow(clip, subject, split, "duplicate_video", f"{where}: passed over"))
@@ -64,6 +66,16 @@ def read(settings: dict) -> Study:
             "Set dataset.root to the folder that its paths start from.",
         )
     return Study(top, tasks, list(videos.values()), labels, audit)
+
+
+def _stay_inside(path: Path, row: dict[str, str]) -> None:
+    # By name alone: links within the root may lead anywhere.
+    steps = PurePath(os.path.normpath(row["path"]))
+    if steps.is_absolute() or ".." in steps.parts:
+        raise UserError(
+            f"{path}: row {row['']}: path {row['path']!r} leads out of dataset.root",
+            "Give paths from dataset.root; set that to a folder above all videos.",
+        )
 
 
 def _manifest(settings: dict) -> Path:

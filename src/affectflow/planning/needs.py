@@ -1,0 +1,128 @@
+"""What each job looks at, in frames, and writes, in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from affectflow.dataset.index import Index
+from affectflow.joblog import JobLog
+from affectflow.planning import sizes
+from affectflow.planning.disk import size_of
+from affectflow.planning.jobs import EMBED, FACES, FRAMES, TRAIN, Job
+from affectflow.planning.work import ShardWork, Work
+
+FACES_FILE = "results/faces/shard-{:03d}.h5"
+HISTORY_FILE = "results/experiments/{}/history.csv"
+ENOUGH_FACES = 100
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the jobs of a study need.
+
+    Attributes
+    ----------
+    settings, experiments : mapping
+        As in `affectflow.config.study.Study`.
+    index : Index
+    work : Work
+    face_bytes : float
+        Of a face crop.
+    """
+
+    settings: Mapping[str, Any]
+    experiments: Mapping[str, Mapping[str, Any]]
+    index: Index
+    work: Work
+    face_bytes: float
+
+    def frames(self, job: Job) -> float:
+        """Return the frames that a job of a stage looks at."""
+        if job.rule == TRAIN:
+            name = job.wildcards["experiment"]
+            return self._epoch(name) * self.experiments[name]["training"]["epochs"]
+        shard = self._shard(job)
+        return shard.faces if job.rule == EMBED else shard.frames
+
+    def bytes(self, job: Job) -> float:
+        """Return the bytes that a job writes."""
+        clips, small = self.work.clips, sizes.SMALL_BYTES
+        if job.rule == FRAMES:
+            shard = self._shard(job)
+            return sizes.shard_bytes(shard.clips, shard.frames * self.frame_bytes)
+        if job.rule == FACES:
+            shard = self._shard(job)
+            rows = shard.frames * sizes.FACE_ROW
+            return sizes.shard_bytes(shard.clips, rows + shard.faces * self.face_bytes)
+        if job.rule == EMBED:
+            shard, each = self._shard(job), sizes.embedding_bytes(job.wildcards["backbone"])
+            return sizes.shard_bytes(shard.clips, shard.frames * each)
+        if job.rule == TRAIN:
+            rows = clips * len(self.index.tasks)
+            return sizes.MODEL_BYTES + rows * sizes.PREDICTION_BYTES
+        if job.rule == "weights":
+            name = job.wildcards["backbone"]
+            return sizes.weights_bytes(name, self.settings["backbones"][name])
+        if job.rule in ("index_dataset", "audit", "join"):
+            return small + clips * sizes.INDEX_BYTES
+        if job.rule == "report":
+            figures = 3 + len(self.settings["backbones"]) + 3 * len(self.experiments)
+            return sizes.REPORT_BYTES + figures * small
+        return small if job.outputs else 0.0
+
+    @property
+    def frame_bytes(self) -> float:
+        """Bytes of a temporary frame."""
+        return sizes.frame_bytes(self.settings["frames"].get("jpeg_quality", 95))
+
+    def training_logs(
+        self, logs: Mapping[str, JobLog], jobs: Iterable[Job], folder: Path
+    ) -> dict[str, JobLog]:
+        """Return the logs of experiments that are up to date, with frames, rate and device."""
+        left = {job.wildcards["experiment"] for job in jobs if job.rule == TRAIN}
+        complete = {}
+        for name in logs.keys() & self.experiments.keys() - left:
+            history = folder / HISTORY_FILE.format(name)
+            epochs = len(history.read_text().splitlines()) - 1 if history.is_file() else 0
+            frames, log = int(self._epoch(name) * epochs), logs[name]
+            complete[name] = replace(
+                log,
+                frames=frames,
+                frames_per_s=frames / max(log.seconds, 1e-3),
+                device="cpu" if log.gpu_mib is None else "cuda",
+            )
+        return complete
+
+    def _shard(self, job: Job) -> ShardWork:
+        return self.work.shards[int(job.wildcards["shard"])]
+
+    def _epoch(self, experiment: str) -> float:
+        """Return the frames of one epoch: those of every labelled clip that is not for testing."""
+        labelled = [c for c in self.index.clips if c.status == "ok" and c.split != "test"]
+        chosen = self.experiments[experiment]["training"]["frames"]
+        return len(labelled) * (chosen or self.work.frames / max(self.work.clips, 1))
+
+
+def bytes_per_face(crop_size: int, work: Work, done: Collection[int], folder: Path) -> float:
+    """Return the bytes of a face crop: as in the finished shards, if they hold a fair number.
+
+    Parameters
+    ----------
+    crop_size : int
+        Side of the crops, pixels.
+    work : Work
+    done : collection of int
+        The finished shards.
+    folder : Path
+        The study's.
+    """
+    shards = [work.shards[shard] for shard in done]
+    faces = sum(shard.faces for shard in shards)
+    if faces < ENOUGH_FACES:
+        return sizes.crop_bytes(crop_size)
+    size = sum(size_of(folder / FACES_FILE.format(shard)) for shard in done)
+    rest = sum(sizes.shard_bytes(s.clips, s.frames * sizes.FACE_ROW) for s in shards)
+    return max(size - rest, 0.0) / faces

@@ -1,0 +1,284 @@
+"""What goes wrong on a cluster, done to a run; then its predictions are those of a quiet one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab import Controller, Lab
+
+from slurm import Cluster, faketime
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+Note = Callable[[str, str], None]
+STAGES = ("extract_frames", "detect_faces", "embed", "train")
+# What is removed of a finished study, so that it goes on from that stage.
+FROM = {
+    "extract_frames": ("faces", "embeddings*", "embeddings/*", "experiments"),
+    "embed": ("embeddings/*", "experiments"),
+    "train": ("experiments",),
+}
+
+# Given on the command line, --set-resources replaces the profile's.
+GPU = [f"{rule}:slurm_partition=gpu" for rule in ("detect_faces", "embed", "train")]
+
+
+def same(lab: Lab, undisturbed: Lab) -> bool:
+    return lab.predictions() == undisturbed.predictions()
+
+
+def ends_well(controller: Controller, undisturbed: Lab) -> str:
+    run = controller.finish()
+    assert run.code == 0, run.out
+    assert same(controller.lab, undisturbed)
+    return run.out
+
+
+@pytest.fixture
+def begun(undisturbed: Lab, tmp_path: Path) -> Callable[[str], Lab]:
+    """A study of which all is made that comes before a stage."""
+
+    def make(stage: str) -> Lab:
+        return undisturbed.without(tmp_path, *FROM[stage])
+
+    return make
+
+
+def test_a_jobs_process_is_killed_at_each_stage(
+    new_lab: Callable[[], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = new_lab().start("experiments")
+    for stage in STAGES:
+        controller.script(stage).kill()
+    out = ends_well(controller, undisturbed)
+    assert out.count("Error in rule") >= len(STAGES)
+    for stage in STAGES:
+        survived(f"SIGKILL to the process of {stage}", "tried again by the controller")
+
+
+def test_scancel(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    job = next(iter(controller.lab.queue("embed", "RUNNING")))
+    controller.lab.cluster.run("scancel", job)
+    out = ends_well(controller, undisturbed)
+    assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED'" in out
+    survived("scancel of a running job", "tried again by the controller")
+
+
+def test_time_runs_out_in_the_middle_of_training(
+    undisturbed: Lab, tmp_path: Path, survived: Note
+) -> None:
+    longer = {"lstm": undisturbed.config["experiments"]["lstm"] | {"epochs": 60}}
+    quiet = undisturbed.without(tmp_path / "quiet", *FROM["train"]).with_config(experiments=longer)
+    reference = quiet.start("experiments")
+    lab = undisturbed.without(tmp_path, *FROM["train"]).with_config(experiments=longer)
+    controller = lab.start("experiments", "--set-resources", "train:runtime=1", *GPU)
+    checkpoint = lab.folder / "results" / "experiments" / "lstm" / "checkpoint.pt"
+    controller.until(checkpoint.exists)
+    # It hangs, as on a file system that does not answer, until its minute is over.
+    lab.scripts("train")[0].suspend()
+    assert reference.finish().code == 0
+    out = ends_well(controller, quiet)
+    assert "SLURM status is: 'TIMEOUT'" in out
+    assert "resumed after epoch" in lab.log("train/lstm")
+    survived("TIMEOUT in the middle of training", "tried again; goes on from its last epoch")
+
+
+def test_out_of_memory(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
+    grows = "embed:mem_mb=300 * 8 ** (attempt - 1)"
+    controller = begun("embed").start("experiments", "--set-resources", grows, *GPU)
+    out = ends_well(controller, undisturbed)
+    assert "mem_mb=300," in out and "mem_mb=2400," in out
+    assert "OUT_OF_MEMORY" in out or "exceeded memory limit" in out, out
+    survived("out of memory", "tried again with more memory")
+
+
+def test_a_node_goes_down_and_comes_back(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    lab = controller.lab
+    job, node = next(iter(lab.queue("embed", "RUNNING").items()))
+    lab.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        controller.until(lambda: job in lab.queue("embed", "PENDING"))
+    finally:
+        lab.cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
+    lab.cluster.hurry(job)
+    ends_well(controller, undisturbed)
+    survived("a node goes down, and comes back", "SLURM starts the job again")
+
+
+def test_slurm_requeues_a_job(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    lab = controller.lab
+    job = next(iter(lab.queue("embed", "RUNNING")))
+    lab.cluster.run("scontrol", "requeue", job)
+    controller.until(lambda: job in lab.queue("embed", "PENDING"))
+    lab.cluster.hurry(job)
+    ends_well(controller, undisturbed)
+    survived("a job is put back into the queue (preemption)", "SLURM starts it again")
+
+
+def test_the_controller_is_killed_while_jobs_run(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    lab = controller.lab
+    controller.process.kill()
+    controller.process.wait()
+    left = lab.queue()
+    assert left
+    refused = lab.run("experiments")
+    assert refused.code == 1
+    assert f"{len(left)} job(s) of an earlier run are still in SLURM's queue" in refused.out
+    assert all(job in refused.out for job in left)
+    assert lab.queue().keys() <= left.keys(), "a second writer was started"
+    while lab.queue():
+        time.sleep(0.5)
+    # Its lock is still there; nothing has to be unlocked by hand.
+    ends_well(lab.start("experiments"), undisturbed)
+    survived(
+        "SIGKILL to the controller while jobs run",
+        "the same command refuses, naming the jobs; once they ended it finishes",
+    )
+
+
+def test_ctrl_c(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    lab = controller.lab
+    controller.process.send_signal(signal.SIGINT)
+    assert controller.finish().code != 0
+    assert not lab.queue(state="PENDING") and not lab.queue(state="RUNNING")
+    ends_well(lab.start("experiments"), undisturbed)
+    survived("Ctrl-C", "jobs are cancelled; the same command finishes")
+
+
+def test_two_controllers_in_one_folder(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    lab, log = controller.lab, controller.log.with_name("second.log")
+    with log.open("wb") as file:
+        done = subprocess.run(
+            lab.command("experiments"),
+            cwd=lab.checkout,
+            env=lab.environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "is being worked on by another snakemake" in log.read_text()
+    assert str(controller.process.pid) in log.read_text()
+    ends_well(controller, undisturbed)
+    survived("a second controller in the same folder", "refuses; the first one finishes")
+
+
+def test_slurmctld_is_away_for_a_minute(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    cluster = controller.lab.cluster
+    cluster.stop_daemon("slurmctld")
+    try:
+        time.sleep(60)
+        assert controller.process.poll() is None, controller.log.read_text()
+    finally:
+        cluster.start_controller()
+    ends_well(controller, undisturbed)
+    survived("slurmctld is away for a minute", "the controller waits")
+
+
+def test_accounting_is_away(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    cluster = controller.lab.cluster
+    cluster.stop_daemon("slurmdbd")
+    try:
+        time.sleep(30)
+    finally:
+        cluster.start_accounting()
+    ends_well(controller, undisturbed)
+    survived("slurmdbd is away for half a minute", "the controller asks again until it answers")
+
+
+def test_the_disk_is_full_while_a_shard_is_written(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+) -> None:
+    lab = begun("embed")
+    folder = lab.folder / "results" / "embeddings" / "resnet18"
+    folder.mkdir(parents=True)
+    small = ["mount", "-t", "tmpfs", "-o", "size=4k,mode=700", "tmpfs", str(folder)]
+    mounted = subprocess.run(small, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
+    try:
+        run = lab.run("experiments", "--retries", "0")
+        left = [path.name for path in folder.iterdir()]
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    assert run.code == 1
+    assert "No space left on device" in run.out
+    assert not left, "something half-written has a name"
+    ends_well(lab.start("experiments"), undisturbed)
+    survived("the disk is full while a shard is written", "fails with a message; then finishes")
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped"])
+def test_a_shard_changes_on_the_disk(
+    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note, how: str
+) -> None:
+    # Faces that are to be embedded; embeddings that are to be trained on.
+    stage, name = ("embed", "faces") if how == "truncated" else ("train", "embeddings/resnet18")
+    lab = begun(stage)
+    shard = lab.folder / "results" / name / "shard-001.h5"
+    content = bytearray(shard.read_bytes())
+    if how == "truncated":
+        content = content[: len(content) // 2]
+    else:
+        content[len(content) // 2] ^= 0x10
+    shard.write_bytes(content)
+    run = lab.run("experiments", "--retries", "0")
+    assert run.code == 1
+    assert "is damaged" in run.out and "shard-001.h5.damaged" in run.out
+    assert "Traceback" not in run.out
+    ends_well(lab.start("experiments"), undisturbed)
+    survived(f"a shard is {how} after it was written", "found, moved aside, made anew")
+
+
+@pytest.mark.parametrize("minutes", [-7, 7])
+def test_a_nodes_clock_is_off(
+    begun: Callable[[str], Lab],
+    undisturbed: Lab,
+    survived: Note,
+    cluster: Cluster,
+    minutes: int,
+) -> None:
+    library = faketime()
+    if library is None:
+        pytest.skip("libfaketime is not installed here (Debian: faketime)")
+    nodes = ("gpu1", "gpu2")
+    for node in nodes:
+        cluster.restart_node(node, LD_PRELOAD=library, FAKETIME=f"{minutes:+}m")
+    try:
+        ends_well(begun("embed").start("experiments"), undisturbed)
+    finally:
+        for node in nodes:
+            cluster.restart_node(node)
+    way = "behind" if minutes < 0 else "ahead"
+    survived(f"a node's clock is {abs(minutes)} minutes {way}", "nothing")

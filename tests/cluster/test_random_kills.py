@@ -1,0 +1,80 @@
+"""A hundred kills at random moments of random processes, and nothing lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import psutil
+import pytest
+from lab import Controller, Lab
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+KILLS = 100
+SEED = 2022
+# The longest wait between two kills, in seconds: half the life of a job of this small study.
+LONGEST = 5.0
+# Kills of one run; then it is left alone to finish, and the next one begins.
+PER_RUN = 25
+
+
+def below(process: psutil.Process) -> list[psutil.Process]:
+    """A script's process, and those that stand between it and the node's slurmd."""
+    chain = [process]
+    while (parent := chain[-1].parent()) and parent.name() != "slurmd" and parent.pid > 1:
+        chain.append(parent)
+    return chain
+
+
+def kill_at_random(controller: Controller, chance: random.Random, kills: Counter[str]) -> None:
+    """Kill something of the study's jobs now and then, as often as one run bears."""
+    done = 0
+    while done < PER_RUN and controller.process.poll() is None:
+        time.sleep(chance.uniform(0, LONGEST))
+        try:
+            victims = [p for script in controller.lab.scripts() for p in below(script)]
+            # The controller runs small jobs itself; it has tests of its own.
+            victims = [p for p in victims if p.pid != controller.process.pid]
+            if not victims or controller.process.pid in {p.pid for p in victims}:
+                continue
+            victim = chance.choice(victims)
+            name = kind(victim)
+            victim.kill()
+        except psutil.Error:
+            continue
+        kills[name] += 1
+        done += 1
+
+
+def kind(process: psutil.Process) -> str:
+    """What a process is: a script, the snakemake or srun around it, or SLURM's own."""
+    words = " ".join(process.cmdline())
+    if "/workflow/scripts/" in words and "snakemake" not in words:
+        return "script"
+    return "snakemake" if "snakemake" in words else process.name()
+
+
+def test_a_hundred_random_kills(
+    new_lab: Callable[[], Lab], undisturbed: Lab, survived: Callable[[str, str], None]
+) -> None:
+    chance, kills, runs = random.Random(SEED), Counter[str](), 0
+    while kills.total() < KILLS:
+        runs += 1
+        lab = new_lab()
+        controller = lab.start("experiments", "--retries", str(KILLS))
+        killer = threading.Thread(target=kill_at_random, args=(controller, chance, kills))
+        killer.start()
+        run = controller.finish()
+        killer.join()
+        assert run.code == 0, run.out
+        assert lab.predictions() == undisturbed.predictions(), kills
+        assert not list(lab.folder.glob("results/**/.*.tmp")), "something half-written is left"
+    what = ", ".join(f"{n} of {name}" for name, n in kills.most_common())
+    survived(
+        f"{kills.total()} kills of random processes at random moments, in {runs} runs",
+        f"tried again each time ({what})",
+    )
