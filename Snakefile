@@ -32,6 +32,11 @@ onstart:
     begin_run()
 
 
+onsuccess:
+    # What jobs that were killed on other machines left half-written.
+    sweep(Path("results"))
+
+
 onerror:
     # What went wrong, in the failed jobs' own words, as the last thing on the terminal.
     explain_failures(STARTED)

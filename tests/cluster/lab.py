@@ -105,6 +105,19 @@ class Lab(Study):
                 found.append(process)
         return found
 
+    def processes(self, job: str) -> list[psutil.Process]:
+        """All processes of a SLURM job, SLURM's own around it included."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                own = process.environ().get("SLURM_JOB_ID") == job
+                steps = " ".join(process.cmdline()).startswith(f"slurmstepd: [{job}.")
+            except psutil.Error:
+                continue
+            if own or steps:
+                found.append(process)
+        return found
+
     def queue(self, rule: str = "", state: str = "") -> dict[str, str]:
         """Job id -> node, of this study's jobs in the queue."""
         lines = self.cluster.run("squeue", "--noheader", "--format=%i|%T|%N|%k|%Z").splitlines()

@@ -49,7 +49,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
-ReturnToService=2
+ReturnToService=1
 # Nodes take jobs as if each had a machine of its own.
 SlurmdParameters=config_overrides
 MpiDefault=none
@@ -134,15 +134,23 @@ class Cluster:
         """The ids of all jobs that are queued or running."""
         return self.run("squeue", "--noheader", "--format=%i").split()
 
+    def resume(self, node: str) -> None:
+        """Give a node back that was taken down."""
+        self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        _wait(node, lambda: self.states().get(node) in ("idle", "mixed", "allocated"))
+
     def hurry(self, job: str) -> None:
         """Start a requeued job now: SLURM gives the node two minutes to clean up."""
         self.run("scontrol", "update", f"jobid={job}", "starttime=now")
 
     def clear(self) -> None:
-        """Cancel what is queued or running, and wait until it is gone."""
+        """Cancel what is queued or running, wait until it is gone, and have all nodes back."""
         self.run("scancel", "--full", "--signal=KILL", *self.jobs(), check=False)
         self.run("scancel", *self.jobs(), check=False)
         _wait("an empty queue", lambda: not self.jobs())
+        for node, state in self.states().items():
+            if state not in ("idle", "mixed", "allocated", "completing"):
+                self.resume(node)
 
     def start(self) -> None:
         """Start all daemons, and wait until every node takes jobs."""
@@ -212,12 +220,12 @@ class Cluster:
         """Start the slurmd of a node, with more in its environment."""
         self._start("slurmd", "-D", "-N", node, as_name=f"slurmd.{node}", **environment)
 
-    def stop_daemon(self, name: str) -> None:
+    def stop_daemon(self, name: str, by: signal.Signals = signal.SIGTERM) -> None:
         """Stop a daemon (``slurmctld``, ``slurmd.gpu1``, ...) that this cluster started."""
         pid = self._pid(name)
         if pid is None:
             return
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, by)
         try:
             _wait(f"the end of {name}", lambda: not _alive(pid), 20)
         except RuntimeError:

@@ -40,8 +40,8 @@ def refused(lab: Lab, *arguments: str) -> Run:
     ("old", "new", "said"),
     [
         ("slurm_account: default", "slurm_account: <account>", "still the placeholder <account>"),
-        ("slurm_partition: gpu", "slurm_partition: <GPU partition>", "placeholder <GPU partition>"),
-        ("slurm_partition: gpu", "slurm_partition: gpus", "no partition 'gpus'\n  Did you mean"),
+        ("gpu-partition gpu", "gpu-partition <GPU partition>", "placeholder <GPU partition>"),
+        ("gpu-partition gpu", "gpu-partition gpus", "no partition 'gpus'\n  Did you mean"),
         ("slurm_account: default", "slurm_account: defualt", "no account 'defualt' of yours"),
     ],
 )
@@ -96,7 +96,8 @@ def far_node(cluster: Cluster) -> Iterator[str]:
     cluster.restart()
     yield "far"
     conf = cluster.folder / "slurm.conf"
-    conf.write_text("".join(line for line in conf.open() if "far" not in line.split("=")[1]))
+    lines = conf.read_text().splitlines(keepends=True)
+    conf.write_text("".join(lines[:-2]))
     cluster.restart()
 
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +8,7 @@ import pytest
 
 from affectflow.errors import UserError
 from affectflow.provenance import code
-from affectflow.provenance.atomic import atomic, write_text
+from affectflow.provenance.atomic import atomic, sweep, write_text
 from affectflow.provenance.code import code_digest
 
 
@@ -37,6 +39,30 @@ def test_two_writers_do_not_meet(tmp_path: Path) -> None:
         first.write_text("1")
         second.write_text("2")
     assert target.read_text() == "1"
+
+
+def test_a_sweep_removes_what_was_left_on_other_machines(tmp_path: Path) -> None:
+    for name in (".a.h5.node7.1234.99.0123abcd.tmp", ".b.csv.n-1.uni.local.7.ffffffff.tmp"):
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        (tmp_path / "deep" / name).touch()
+    kept = {".hidden.tmp", "a.h5", ".a.h5.swp"}
+    for name in kept:
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == kept
+    with atomic(tmp_path / "c.h5") as temporary:
+        sweep(tmp_path)
+        assert not temporary.exists(), "its own names are what is swept"
+        temporary.touch()
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No space left on device"), atomic(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(UserError, match="quota"), atomic(tmp_path / "a"):
+        raise RuntimeError(f"file write failed: error message = '{os.strerror(errno.EDQUOT)}'")
+    with pytest.raises(OSError, match="other"), atomic(tmp_path / "a"):
+        raise OSError("some other")
 
 
 def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
-from study import CHECKOUT, Study
+from study import CHECKOUT, Study, copy_checkout
 
 # In a small process of its own: a child's peak counts from its parent's size.
 MEASURE = (
@@ -20,7 +22,12 @@ MEASURE = (
 def test_dry_run_of_daisee(daisee: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    backbones = {name: {"weights": "random"} for name in ("resnet18", "inception_resnet_v1")}
+    checkout = copy_checkout(tmp_path / "checkout")
+    # A third one is one file more.
+    models = checkout / "src" / "affectflow" / "backbones" / "models"
+    shutil.copy(models / "resnet18.py", models / "third.py")
+    names = ("resnet18", "inception_resnet_v1", "third")
+    backbones = {name: {"weights": "random"} for name in names}
     experiments = {f"e{i}": {"backbone": "inception_resnet_v1"} for i in range(11)}
     config = {
         "dataset": {"root": str(daisee)},
@@ -28,11 +35,13 @@ def test_dry_run_of_daisee(daisee: Path, tmp_path: Path) -> None:
         "backbones": backbones,
         "experiments": experiments,
     }
-    study = Study(CHECKOUT, folder, config)
+    study = Study(checkout, folder, config)
+    start = time.monotonic()
     planned = study.plan()
+    print(f"planned in {time.monotonic() - start:.1f} s")
     jobs = Counter(rule for rule, _ in planned.jobs)
     assert jobs["detect_faces"] == jobs["extract_frames"] == 64
-    assert jobs["embed"] == 128
+    assert jobs["embed"] == 3 * 64
     assert jobs["train"] == 11
     assert jobs.total() < 700
     measured = [sys.executable, "-c", MEASURE, *study.command("--dry-run")]

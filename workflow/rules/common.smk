@@ -16,6 +16,7 @@ from affectflow.config.study import read_study
 from affectflow.dataset import index
 from affectflow.errors import UserError
 from affectflow.provenance import access
+from affectflow.provenance.atomic import sweep
 from affectflow.provenance.code import code_digest
 from affectflow.provenance.content import digest, sha256
 
@@ -208,6 +209,7 @@ def begin_run():
     except UserError as error:
         sys.exit(f"\nerror: {error}")
     access.restrict(map(Path, ("results", "logs", ".snakemake")), GROUP)
+    sweep(Path("results"))
     controller.record(
         Path.cwd(),
         executor,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -69,15 +68,16 @@ def claim(folder: Path, submits: bool) -> None:
             f"(squeue --me), or cancel them: scancel {' '.join(job.id for job in left)}"
             "\nThen give the same command again: what they finished is kept.",
         )
-    locks = folder / ".snakemake" / "locks"
-    if last and locks.is_dir() and any(locks.iterdir()):
+    locks = list((folder / ".snakemake" / "locks").glob("*.lock"))
+    if last and locks:
         if last.alive() is None:
             raise UserError(
                 f"{folder}: was locked by a snakemake on {last.host}, process {last.pid}",
                 f"If it does not run there any more (ssh {last.host} ps -p {last.pid}), add "
                 "--unlock to the command once; then give the command without it.",
             )
-        shutil.rmtree(locks)
+        for lock in locks:
+            lock.unlink()
 
 
 def check(requests: Iterable[Request], folders: Mapping[str, Path], shared: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import re
 import socket
 import uuid
 from collections.abc import Iterator
@@ -11,6 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from affectflow.errors import UserError
+
+SUFFIX = ".tmp"
+PATTERN = re.compile(r"\.\w+\.\d+\.[0-9a-f]{8}\.tmp$")
+FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
 
 
 @contextmanager
@@ -23,11 +29,11 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the folder can't be written.
+        If the folder can't be written, or the disk is full.
     """
     path = Path(path)
     host, job = socket.gethostname(), os.environ.get("SLURM_JOB_ID", "local")
-    name = f".{path.name}.{host}.{job}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    name = f".{path.name}.{host}.{job}.{os.getpid()}.{uuid.uuid4().hex[:8]}{SUFFIX}"
     temporary = path.with_name(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +49,32 @@ def atomic(path: Path | str) -> Iterator[Path]:
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
+    except (OSError, RuntimeError) as error:
+        # HDF5 tells of some failed writes in words alone.
+        full = [words for words in FULL if words in str(error)]
+        if not full:
+            raise
+        raise UserError(
+            f"{path}: {full[0]}",
+            "Free some space (snakemake plan says how much is needed), or choose another folder "
+            "with snakemake --directory DIR. Then give the same command again.",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left anywhere below a folder in which nobody writes now.
+
+    A writer clears what was left on its own machine; this clears what was left on others.
+    """
+    for left in folder.rglob(f".*{SUFFIX}"):
+        if PATTERN.search(left.name):
+            left.unlink(missing_ok=True)
+
+
 def _clear(path: Path, host: str) -> None:
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*{SUFFIX}"):
         process = int(left.name.split(".")[-3])
         try:
             os.kill(process, 0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import h5py
@@ -22,6 +24,8 @@ from affectflow.provenance.content import versions
 SCHEMA_VERSION = 2
 TEXT = h5py.string_dtype("utf-8")
 SEAL_BYTES = 512
+ROOM_BYTES = 64 * 2**20
+"""More than HDF5 keeps in memory of an open file."""
 SEAL = "affectflow shard, SHA-256 of the bytes after the first 512: "
 
 
@@ -38,7 +42,10 @@ def create(path: Path, content: str, made_by: Mapping[str, Any]) -> Iterator[h5p
         What decided the content (settings, digests), stored as JSON in the attributes.
     """
     with atomic(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=SEAL_BYTES) as file:
+        with (
+            h5py.File(temporary, "w", userblock_size=SEAL_BYTES) as file,
+            _room(temporary.parent),
+        ):
             file.attrs["schema_version"] = SCHEMA_VERSION
             file.attrs["content"] = content
             file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
@@ -91,6 +98,17 @@ def sealed_sha256(path: Path) -> str:
     if not seal.startswith(SEAL):
         raise DamagedFileError(path, "is damaged, or was never finished")
     return seal.removeprefix(SEAL).strip()
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Hold some room on a disk, and give it back.
+
+    A file that HDF5 can't close, because the disk is full, ends the whole process without a word.
+    """
+    with TemporaryFile(dir=folder) as held:
+        os.posix_fallocate(held.fileno(), 0, ROOM_BYTES)
+        yield
 
 
 def _content_sha256(path: Path) -> str:
