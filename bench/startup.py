@@ -17,9 +17,9 @@ from pathlib import Path
 
 import yaml
 
+from affectflow.demo.empty import write_empty_daisee
+
 CHECKOUT = Path(__file__).parents[1]
-SPLITS = {"Train": 5482, "Validation": 1720, "Test": 1866}
-SUBJECTS = 37
 REPEATS = 5
 EMPTY = "rule all:\n    input: []\n"
 
@@ -34,21 +34,6 @@ def seconds(*command: str, folder: Path = CHECKOUT) -> float:
     return statistics.median(times)
 
 
-def write_daisee(root: Path) -> None:
-    """Write DAiSEE's folders and labels, with empty videos."""
-    (root / "Labels").mkdir(parents=True)
-    for i, (split, size) in enumerate(SPLITS.items(), start=1):
-        rows = ["ClipID,Boredom,Engagement,Confusion,Frustration "]
-        for n in range(size):
-            subject = f"{i}{n % SUBJECTS:05d}"
-            clip = f"{subject}{n:04d}"
-            folder = root / "DataSet" / split / subject / clip
-            folder.mkdir(parents=True)
-            (folder / f"{clip}.avi").touch()
-            rows.append(f"{clip}.avi,0,2,0,0")
-        (root / "Labels" / f"{split}Labels.csv").write_text("\n".join(rows) + "\n")
-
-
 def main() -> None:
     """Measure and print."""
     snakemake = [sys.executable, "-m", "snakemake"]
@@ -58,7 +43,7 @@ def main() -> None:
         (empty / "Snakefile").write_text(EMPTY)
         bare = seconds(*snakemake, "--list-rules", folder=empty)
         read = seconds(*snakemake, "--list-rules")
-        write_daisee(Path(top) / "DAiSEE")
+        write_empty_daisee(Path(top) / "DAiSEE")
         study = {
             "dataset": {"root": str(Path(top) / "DAiSEE")},
             "shards": 64,

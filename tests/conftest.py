@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reliability import write_table
 from study import CHECKOUT, SMALL, Study, copy_checkout
 
 from affectflow.demo.corpus import generate, write_corpus
+from affectflow.demo.empty import write_empty_daisee
 from affectflow.demo.plan import plan_corpus
 
-SIZES = {"Train": 5482, "Validation": 1720, "Test": 1866}
-SUBJECTS = {"Train": 70, "Validation": 21, "Test": 21}
-HEADER = "ClipID,Boredom,Engagement,Confusion,Frustration \n"
+SURVIVED = pytest.StashKey[list[tuple[str, str, str]]]()
 
 
 @pytest.fixture(scope="session")
@@ -67,15 +68,32 @@ def demo(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def daisee(tmp_path: Path) -> Path:
     """9,068 clips of 112 subjects; the videos are empty files."""
     root = tmp_path / "DAiSEE"
-    (root / "Labels").mkdir(parents=True)
-    for i, (split, size) in enumerate(SIZES.items(), start=1):
-        rows = []
-        for n in range(size):
-            subject = f"{i}{n % SUBJECTS[split]:05d}"
-            clip = f"{subject}{n:04d}"
-            folder = root / "DataSet" / split / subject / clip
-            folder.mkdir(parents=True)
-            (folder / f"{clip}.avi").touch()
-            rows.append(f"{clip}.avi,0,2,0,0\n")
-        (root / "Labels" / f"{split}Labels.csv").write_text(HEADER + "".join(rows))
+    write_empty_daisee(root)
     return root
+
+
+@pytest.fixture
+def survived(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Note a fault that lost nothing, for the table of docs/reliability.md."""
+
+    def note(fault: str, what_happened: str) -> None:
+        rows = request.config.stash[SURVIVED]
+        rows.append((fault, what_happened, request.node.name))
+
+    return note
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reliability", type=Path, help="put the table of survived faults into this file"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SURVIVED] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path, rows = session.config.getoption("--reliability"), session.config.stash[SURVIVED]
+    if path:
+        write_table(path, rows)

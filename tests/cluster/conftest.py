@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 from lab import CONFIG, Lab, fill_profile
-from reliability import write_table
 from study import copy_checkout
 
 from slurm import Cluster, missing_programs
 
 HERE = Path(__file__).parent
-SURVIVED = pytest.StashKey[list[tuple[str, str, str]]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,33 +69,6 @@ def undisturbed(new_lab: Callable[[], Lab]) -> Lab:
     run = lab.run("--slurm-keep-successful-logs")
     assert run.code == 0, run.out
     return lab
-
-
-@pytest.fixture
-def survived(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Note a fault that lost nothing, for the table of docs/reliability.md."""
-
-    def note(fault: str, what_happened: str) -> None:
-        rows = request.config.stash[SURVIVED]
-        rows.append((fault, what_happened, request.node.name))
-
-    return note
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--reliability", type=Path, help="put the table of survived faults into this file"
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SURVIVED] = []
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    path, rows = session.config.getoption("--reliability"), session.config.stash[SURVIVED]
-    if path:
-        write_table(path, rows)
 
 
 @pytest.fixture

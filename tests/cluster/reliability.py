@@ -17,7 +17,7 @@ def write_table(path: Path, rows: list[tuple[str, str, str]]) -> None:
     path.write_text(f"{before}{BEGIN}{HEAD}{''.join(lines)}{END}{after}")
 
 
-def tests_in_table(path: Path) -> set[str]:
+def named_in(path: Path) -> set[str]:
     """Return the names of the tests that the table names."""
     table = path.read_text().split(BEGIN)[1].split(END)[0]
     return {line.split("|")[3].strip(" `") for line in table.splitlines()[2:]}

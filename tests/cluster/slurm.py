@@ -62,6 +62,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports[slurmdbd]}
 AccountingStoragePass={folder}/munge/socket
 AccountingStoreFlags=job_comment
+AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=associations
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 # A job that runs out of time is killed at its minute's end, and soon.

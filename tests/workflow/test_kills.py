@@ -5,18 +5,24 @@ from __future__ import annotations
 import random
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 from study import Study, environment
 
-KILLS = 4
+KILLS = 80
+# Kills of one run; then it is left alone to finish, and the next one begins.
+PER_RUN = 20
+# The longest wait between two kills, in seconds.
+LONGEST = 3.0
 SEED = 20221
 
 
-def start(study: Study) -> subprocess.Popen[bytes]:
+def start(study: Study, *arguments: str) -> subprocess.Popen[bytes]:
     log = (study.folder / "kills.log").open("ab")
-    return subprocess.Popen(study.command(), stdout=log, stderr=log, env=environment())
+    return subprocess.Popen(study.command(*arguments), stdout=log, stderr=log, env=environment())
 
 
 def jobs_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -32,36 +38,42 @@ def script(job: psutil.Process) -> str:
     return next(Path(part).name for part in job.cmdline() if "/workflow/scripts/" in part)
 
 
-def kill_one(study: Study, delay: float) -> str | None:
-    """Start the study, kill a job `delay` seconds after the first one began; say which."""
-    snakemake = start(study)
-    while not jobs_of(snakemake) and snakemake.poll() is None:
-        time.sleep(0.05)
-    time.sleep(delay)
-    killed = None
-    while killed is None and snakemake.poll() is None:
-        for job in jobs_of(snakemake):
-            try:
-                killed = script(job)
-                job.kill()
-                break
-            except psutil.Error:
-                killed = None
-        time.sleep(0.05)
-    code = snakemake.wait(timeout=600)
-    assert killed is None or code != 0, f"{killed} was killed, and snakemake did not mind"
-    return killed
+def kill_at_random(
+    study: Study, snakemake: subprocess.Popen[bytes], chance: random.Random, kills: Counter[str]
+) -> None:
+    """Kill a running job now and then, as often as one run bears."""
+    left = PER_RUN
+    while left and snakemake.poll() is None:
+        time.sleep(chance.uniform(0, LONGEST))
+        try:
+            job = chance.choice(jobs_of(snakemake))
+            name = script(job)
+            job.kill()
+        except (psutil.Error, IndexError):
+            continue  # none runs just now
+        kills[name] += 1
+        left -= 1
 
 
-def test_killed_jobs_change_nothing(finished: Study, tmp_path: Path) -> None:
-    study = finished.anew(tmp_path / "folder")
-    chance = random.Random(SEED)
-    killed = [kill_one(study, chance.uniform(0, 25)) for _ in range(KILLS)]
-    assert any(killed), "no job was killed: nothing was tested"
-    last = study.run()
-    assert last.code == 0, last.out
-    for experiment in finished.config["experiments"]:
-        assert study.predictions(experiment) == finished.predictions(experiment), killed
+def test_random_kills(
+    finished: Study, tmp_path: Path, survived: Callable[[str, str], None]
+) -> None:
+    """Every job is tried again until it ends, and the bytes are those of a quiet run."""
+    chance, kills, runs = random.Random(SEED), Counter[str](), 0
+    while kills.total() < KILLS:
+        runs += 1
+        study = finished.anew(tmp_path / str(runs))
+        snakemake = start(study, "--retries", str(KILLS))
+        kill_at_random(study, snakemake, chance, kills)
+        assert snakemake.wait(timeout=900) == 0, (study.folder / "kills.log").read_text()
+        for experiment in finished.config["experiments"]:
+            assert study.predictions(experiment) == finished.predictions(experiment), kills
+        assert not list(study.folder.glob("results/**/.*.tmp")), "something half-written is left"
+    stages = ", ".join(f"{n} of {name}" for name, n in kills.most_common(4))
+    survived(
+        f"{kills.total()} kills of random jobs at random moments, without SLURM, {runs} runs",
+        f"tried again each time ({stages}, ...)",
+    )
 
 
 def test_training_killed_between_epochs_goes_on(finished: Study, tmp_path: Path) -> None:
@@ -105,7 +117,6 @@ def test_killed_controller_leaves_nothing_that_a_rerun_minds(
             job.kill()
         except psutil.NoSuchProcess:
             continue
-    assert study.run("--unlock").code == 0
     last = study.run("--rerun-incomplete")
     assert last.code == 0, last.out
     assert study.predictions() == finished.predictions()

@@ -38,7 +38,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path, host)
-        temporary.touch(mode=0o600, exist_ok=False)
+        # The umask decides whether a group may read; everybody never may.
+        temporary.touch(mode=0o640, exist_ok=False)
+        mode = temporary.stat().st_mode
     except OSError as error:
         raise UserError(
             f"cannot write in {path.parent}: {error.strerror}",
@@ -46,6 +48,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
+        temporary.chmod(mode)  # some libraries set their own
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
