@@ -18,12 +18,12 @@ from lab import Controller, Lab
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
-KILLS = 30
+KILLS = 24
 SEED = 2022
 # The longest wait between two kills, in seconds: half the life of a job of this small study.
 LONGEST = 5.0
 # Kills of one run; then it is left alone to finish, and the next one begins.
-PER_RUN = 15
+PER_RUN = 12
 
 
 def kill_at_random(controller: Controller, chance: random.Random, kills: Counter[str]) -> None:

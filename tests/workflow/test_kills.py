@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ def jobs_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def script(job: psutil.Process) -> str:
-    return next(Path(part).name for part in job.cmdline() if "/workflow/scripts/" in part)
+    return re.findall(r"/workflow/scripts/(\w+)\.py", " ".join(job.cmdline()))[0]
 
 
 def kill_at_random(
