@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from snakemake.cli import parse_set_resources
 from snakemake.profiles import ProfileConfigFileParser
@@ -96,6 +96,7 @@ USED = st.builds(Used, st.just("embed"), AMOUNT, AMOUNT, st.integers(1, 64), AMO
 
 
 @given(st.lists(USED, min_size=1))
+@example([Used("embed", 2.0, 5e-324, 1, 0.0, 0.0)])
 def test_advice_is_never_below_what_was_used(jobs: list[Used]) -> None:
     (one,) = advise(jobs)
     assert one.jobs == len(jobs)

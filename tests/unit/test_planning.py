@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affectflow.config.study import Study
 from affectflow.dataset.index import Clip, Index, shard_of
 from affectflow.dataset.tasks import Task
 from affectflow.joblog import JobLog, done_line, frames_line
@@ -37,12 +39,14 @@ def clips(number: int, shards: int, size: int = 1_250_000) -> list[Clip]:
     ]
 
 
-def jobs(shards: int) -> Iterator[Job]:
+def jobs(shards: int, together: int = 1) -> Iterator[Job]:
     """Every job with a time of its own, and one without."""
     for shard in (f"{i:03d}" for i in range(shards)):
         own = {"shard": shard}
         yield Job("extract_frames", own, (f"results/frames/shard-{shard}.h5",))
         yield Job("detect_faces", own, (f"results/faces/shard-{shard}.h5",))
+    for shard in (f"{i:03d}" for i in range(math.ceil(shards / together))):
+        own = {"shard": shard}
         out = f"results/embeddings/resnet18/shard-{shard}.h5"
         yield Job("embed", {"backbone": "resnet18", **own}, (out,))
     yield Job("train", {"experiment": "e"}, ("results/experiments/e/model.safetensors",))
@@ -63,12 +67,15 @@ def plan(
         "faces": {"min_size": 60, "crop_size": 224},
         "backbones": {"resnet18": {"weights": "random"}},
         "shards": shards,
+        "shards_per_embedding": 1,
         "device": "auto",
     }
     one = {"e": {"backbone": "resnet18", "training": {"frames": None, "epochs": 5}}}
     index = Index(folder, [Task("t", "ordinal", ("0", "1"))], clips(number, shards), [])
-    todo = list(jobs(shards)) if left is None else left
-    return make_plan(todo, settings | changes, experiments or one, index, place, folder)
+    study = Study(settings | changes, experiments or one)
+    together = study.settings["shards_per_embedding"]
+    todo = list(jobs(shards, together)) if left is None else left
+    return make_plan(todo, study, index, place, folder)
 
 
 @given(number=st.integers(1, 200), shards=st.integers(1, 20), limit=st.integers(1, 25))
@@ -143,17 +150,33 @@ def test_quota_of_files_and_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_jobs_too_short_for_a_queue(tmp_path: Path) -> None:
-    (short,) = warnings(plan(tmp_path, 10_000, 64, frames={"per_clip": 100}), {}, FAR)
-    assert "shards: 2 to 11 would" in short
-    assert warnings(plan(tmp_path, 10_000, 11, frames={"per_clip": 100}), {}, FAR) == []
+    faces, embed = warnings(plan(tmp_path, 10_000, 64, frames={"per_clip": 100}), {}, FAR)
+    assert "shards: 2 to 11 would" in faces
+    assert "shards_per_embedding: 64 would" in embed
+    fits = {"frames": {"per_clip": 100}, "shards_per_embedding": 11}
+    assert warnings(plan(tmp_path, 10_000, 11, **fits), {}, FAR) == []
     assert warnings(plan(tmp_path, 10, 4), {}, FAR) == [], "a small study"
     local = plan(tmp_path, 10_000, 64, Place(), frames={"per_clip": 100})
     assert warnings(local, {}, FAR) == [], "there is no queue"
 
 
+@pytest.mark.parametrize("together", [1, 3])
+def test_advice_on_embedding_helps(tmp_path: Path, together: int) -> None:
+    def advice(together: int) -> list[str]:
+        fits = {"frames": {"per_clip": 300}, "shards_per_embedding": together}
+        return warnings(plan(tmp_path, 9_068, 20, **fits), {}, FAR)
+
+    (text,) = advice(together)
+    least, most = map(int, re.search(r"shards_per_embedding: (\d+) to (\d+)", text).groups())
+    assert least < most
+    assert all(advice(n) == [] for n in range(least, most + 1))
+    assert advice(least - 1)
+
+
 def test_job_beyond_its_runtime(tmp_path: Path) -> None:
     place = replace(CLUSTER, runtimes={"detect_faces": 1, "embed": 1000})
-    found = plan(tmp_path, 10_000, 11, place, frames={"per_clip": 100})
+    fits = {"frames": {"per_clip": 100}, "shards_per_embedding": 11}
+    found = plan(tmp_path, 10_000, 11, place, **fits)
     (late,) = warnings(found, {}, FAR)
     assert "longest job of detect_faces" in late
     assert re.search(r"`runtime: \d+` for detect_faces", late)

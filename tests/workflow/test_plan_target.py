@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from study import CHECKOUT, Run, Study
 
 from affectflow.planning.disk import usage
@@ -116,6 +117,7 @@ def test_plan_of_daisee(daisee: Path, tmp_path: Path) -> None:
         "dataset": {"root": str(daisee)},
         "frames": {"per_clip": 300},
         "shards": 64,
+        "shards_per_embedding": 10,
         "backbones": {n: {"weights": "random"} for n in ("resnet18", "inception_resnet_v1")},
         "experiments": experiments,
         "device": "cuda",
@@ -124,9 +126,22 @@ def test_plan_of_daisee(daisee: Path, tmp_path: Path) -> None:
     start = time.monotonic()
     planned = plan(study)
     assert time.monotonic() - start < 20, "seconds"
-    assert counts(planned)["embed"] == 128
+    assert counts(planned)["embed"] == 14
     assert "2,720,400 frames of 9,068 clips" in planned.out
     hours = float(re.search(r"^GPU hours +([\d.]+)", planned.out, re.MULTILINE)[1])
     assert 5 < hours < 50
     size, _ = predicted(planned)
     assert 20e9 < size < 100e9
+
+
+def test_daisee_as_configured_has_gpu_jobs_of_10_to_60_minutes(
+    daisee: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    config = yaml.safe_load((CHECKOUT / "config" / "daisee.yaml").read_text())
+    config |= {"dataset": {"root": str(daisee)}, "device": "cuda"}
+    planned = plan(Study(CHECKOUT, folder, config))
+    one_job = dict(re.findall(r"^(\w+) +\d+  GPU +(\d+) min", planned.out, re.MULTILINE))
+    assert one_job.keys() == {"detect_faces", "embed", "train"}
+    assert all(10 <= int(minutes) <= 60 for minutes in one_job.values()), one_job

@@ -6,10 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from study import SMALL, Study
 
 from affectflow.dataset.index import shard_of
+from affectflow.shards.embeddings import open_joined
 
 AFTER_TRAINING = {"evaluate", "tables", "draw_confusion", "draw_history", "draw_overview", "report"}
 AFTER_EMBEDDING = {"join", "draw_similarity", "train", *AFTER_TRAINING}
@@ -74,6 +76,22 @@ def test_changed_experiment_reruns_that_experiment(study: Study) -> None:
     assert {wildcards for rule, wildcards in jobs if rule == "train"} == {"experiment=other"}
     assert {rule for rule, _ in jobs} - {"all"} == {"train", *AFTER_TRAINING}
     assert ("evaluate", "experiment=lstm") not in jobs
+
+
+def test_shards_embedded_together_give_the_same_embeddings(study: Study) -> None:
+    def embeddings() -> tuple[list[str], np.ndarray, np.ndarray]:
+        path = study.folder / "results" / "embeddings" / "resnet18.h5"
+        with open_joined(path) as (embedding, mask, clips):
+            return clips, embedding[:], mask[:]
+
+    before, predictions = embeddings(), study.predictions()
+    run = study.with_config(shards_per_embedding=2).run()
+    assert run.code == 0, run.out
+    assert run.rules - {"all"} == AFTER_FACES - {"audit"}
+    assert len([rule for rule, _ in run.jobs if rule == "embed"]) == 2
+    for old, new in zip(before, embeddings(), strict=True):
+        assert np.array_equal(old, new)
+    assert study.predictions() == predictions
 
 
 def test_new_backbone_only_adds(study: Study) -> None:

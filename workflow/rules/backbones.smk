@@ -27,7 +27,7 @@ rule weights:
 
 rule embed:
     input:
-        faces=rules.detect_faces.output,
+        faces=embedded_faces,
         weights=rules.weights.output,
     output:
         "results/embeddings/{backbone}/shard-{shard}.h5",
@@ -53,7 +53,10 @@ rule embed:
 
 rule join:
     input:
-        expand("results/embeddings/{{backbone}}/shard-{shard}.h5", shard=SHARDS),
+        expand(
+            "results/embeddings/{{backbone}}/shard-{shard}.h5",
+            shard=STUDY.embedding_shards,
+        ),
     output:
         "results/embeddings/{backbone}.h5",
     log:
@@ -76,5 +79,7 @@ rule embeddings:
     input:
         expand("results/faces/shard-{shard}.h5", shard=SHARDS),
         expand(rules.weights.output, backbone=BACKBONES),
-        expand(rules.embed.output, backbone=BACKBONES, shard=SHARDS),
+        expand(
+            rules.embed.output, backbone=BACKBONES, shard=STUDY.embedding_shards
+        ),
         expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),

@@ -151,6 +151,11 @@ def backbone_code(name):
     )
 
 
+def embedded_faces(wildcards):
+    shards = STUDY.embedding_shards[wildcards.shard]
+    return expand("results/faces/shard-{shard}.h5", shard=shards)
+
+
 def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
 

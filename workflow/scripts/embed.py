@@ -1,9 +1,9 @@
-"""Embed the face crops of a shard with one backbone."""
+"""Embed the face crops of one or several shards with one backbone."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from affectflow.backbones.embed import embed_shard
+from affectflow.backbones.embed import embed_shards
 from affectflow.commandline import limit_threads, run
 from affectflow.devices import choose
 
@@ -11,7 +11,7 @@ from affectflow.devices import choose
 def main(arguments: Namespace) -> None:
     limit_threads(arguments.threads)
     device = choose(arguments.device)
-    embed_shard(
+    embed_shards(
         arguments.faces,
         arguments.backbone,
         arguments.weights,
@@ -22,7 +22,9 @@ def main(arguments: Namespace) -> None:
 
 
 parser = ArgumentParser(description=__doc__)
-parser.add_argument("--faces", type=Path, required=True, help="shard of faces to read")
+parser.add_argument(
+    "--faces", type=Path, nargs="+", required=True, help="shards of faces, in order"
+)
 parser.add_argument("--backbone", required=True, help="name of the backbone")
 parser.add_argument("--weights", type=Path, required=True, help="what weights.py wrote")
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")

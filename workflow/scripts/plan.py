@@ -29,7 +29,7 @@ def main(arguments: Namespace) -> None:
     index = build_index(study.settings["dataset"], study.settings["shards"])
     jobs = [job for job in jobs_of(dry_run(arguments)) if job.rule != arguments.target]
     folder, place = Path.cwd(), Place(**arguments.place)
-    plan = make_plan(jobs, study.settings, study.experiments, index, place, folder)
+    plan = make_plan(jobs, study, index, place, folder)
     quota = study.settings.get("quota") or {}
     advice = warnings(plan, quota, shutil.disk_usage(folder).free)
     print(f"\n{describe(plan, advice)}\n")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -75,15 +78,20 @@ class Embedder:
         return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def embed_shard(
-    faces: Path, name: str, weights: Path, device: torch.device, target: Path, code: str = ""
+def embed_shards(
+    faces: Sequence[Path],
+    name: str,
+    weights: Path,
+    device: torch.device,
+    target: Path,
+    code: str = "",
 ) -> None:
-    """Embed the crops of a shard of faces.
+    """Embed the crops of shards of faces, one after the other.
 
     Parameters
     ----------
-    faces : Path
-        A shard of faces (`affectflow.shards.faces`).
+    faces : sequence of Path
+        Shards of faces (`affectflow.shards.faces`), at least one.
     name : str
         The backbone.
     weights : Path
@@ -97,29 +105,40 @@ def embed_shard(
     Raises
     ------
     UserError
-        If the shard of faces is not whole, or an embedding does not fit float16.
+        If a shard of faces is not whole, or an embedding does not fit float16.
     """
     embedder = Embedder(backbone(name), load(name, weights, device), device)
-    made_by = {"backbone": name, "weights": sha256(weights), "code": code}
     began, frames = time.monotonic(), 0
-    with (
-        open_complete(faces, FACES) as source,
-        create(target, EMBEDDINGS, made_by | {"faces": sealed_sha256(faces)}) as out,
-    ):
-        mask = source["mask"]
-        rows = embedding_rows(out, mask.shape[1], embedder.backbone.dim)
-        for row, clip_id in enumerate(texts(source["clip_id"])):
-            seen = np.flatnonzero(mask[row])
-            embedding = np.zeros((mask.shape[1], embedder.backbone.dim), np.float32)
-            for start in range(0, len(seen), BATCH):
-                part = seen[start : start + BATCH]
-                crops = [jpeg.decode(source["crop"][row, i]) for i in part]
-                embedding[part] = embedder.embed(crops)
-            if np.abs(embedding).max(initial=0) > HALF:
-                raise UserError(
-                    f"{name}: an embedding of clip {clip_id} is beyond float16's {HALF:.0f}",
-                    f"Check backbones.{name}.weights: trained weights give small numbers.",
-                )
-            rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask[row]})
-            frames += len(seen)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_complete(path, FACES)) for path in faces]
+        made_by = {
+            "backbone": name,
+            "weights": sha256(weights),
+            "faces": [sealed_sha256(path) for path in faces],
+            "code": code,
+        }
+        out = stack.enter_context(create(target, EMBEDDINGS, made_by))
+        width = max(source["mask"].shape[1] for source in sources)
+        rows = embedding_rows(out, width, embedder.backbone.dim)
+        for source in sources:
+            mask = source["mask"]
+            for row, clip_id in enumerate(texts(source["clip_id"])):
+                embedding = _embed_clip(embedder, source["crop"], row, mask[row])
+                if np.abs(embedding).max(initial=0) > HALF:
+                    raise UserError(
+                        f"{name}: an embedding of clip {clip_id} is beyond float16's {HALF:.0f}",
+                        f"Check backbones.{name}.weights: trained weights give small numbers.",
+                    )
+                rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask[row]})
+                frames += int(mask[row].sum())
     log.info(frames_line(frames, time.monotonic() - began, str(device)))
+
+
+def _embed_clip(embedder: Embedder, crops: h5py.Dataset, row: int, mask: np.ndarray) -> np.ndarray:
+    """Return a clip's (frames, D) embeddings, zeros where there is no face."""
+    embedding = np.zeros((len(mask), embedder.backbone.dim), np.float32)
+    seen = np.flatnonzero(mask)
+    for start in range(0, len(seen), BATCH):
+        part = seen[start : start + BATCH]
+        embedding[part] = embedder.embed([jpeg.decode(crops[row, i]) for i in part])
+    return embedding

@@ -181,7 +181,7 @@ def _advise(rule: str, jobs: list[Used]) -> Advice:
     if cpu and rule not in FIXED_THREADS:
         # Never more than the rule has: for what it uses of more, nobody looked.
         busy = cpu / max(1.0, sum(job.seconds for job in jobs))
-        threads = min(cores, _up(busy * HEADROOM, 1))
+        threads = min(cores, max(1, _up(busy * HEADROOM, 1)))
     return Advice(
         rule,
         len(jobs),

@@ -39,6 +39,13 @@ class Study:
         return [f"{i:03d}" for i in range(self.settings["shards"])]
 
     @property
+    def embedding_shards(self) -> dict[str, list[str]]:
+        """Shard of embeddings -> the shards of faces that it is made from."""
+        each = self.settings["shards_per_embedding"]
+        starts = range(0, len(self.shards), each)
+        return {f"{i:03d}": self.shards[start : start + each] for i, start in enumerate(starts)}
+
+    @property
     def backbones(self) -> dict[str, dict[str, Any]]:
         """Backbone name -> its settings."""
         return self.settings["backbones"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from affectflow.planning.estimate import Plan
+from affectflow.planning.estimate import Plan, Row
 from affectflow.planning.jobs import EMBED, FACES, FRAMES
 from affectflow.planning.rates import START
 from affectflow.planning.text import amount, duration
@@ -58,7 +58,7 @@ def _disk(plan: Plan, where: str, room: float) -> str:
             break
         fit += 1
     fewer = f"keep fewer shards of frames at once (--resources frames_on_disk={fit}), " * (fit > 0)
-    smaller = "" if fit or not plan.fresh else "raise shards, "
+    smaller = "" if fit or FACES not in plan.fresh else "raise shards, "
     return (
         f"{where} the disk will hold {amount(plan.peak.bytes)} at the peak, "
         f"{amount(plan.temporary)} of it temporary frames. To go below, {fewer}{smaller}lower "
@@ -67,20 +67,42 @@ def _disk(plan: Plan, where: str, room: float) -> str:
 
 
 def _length(plan: Plan) -> list[str]:
-    row = plan.row(FACES)
-    # A changed number of shards makes everything anew.
-    if row is None or not plan.fresh or SHORTEST <= row.typical <= LONGEST:
-        return []
+    found = []
+    for rule, advise in ((FACES, _shards), (EMBED, _shards_per_embedding)):
+        row = plan.row(rule)
+        # Another size of jobs makes everything anew.
+        if row is None or rule not in plan.fresh or SHORTEST <= row.typical <= LONGEST:
+            continue
+        if advice := advise(plan, row):
+            found.append(
+                f"a typical job of {rule} takes {duration(row.typical)}; "
+                f"10 to 60 minutes suit a queue. {advice}"
+            )
+    return found
+
+
+def _shards(_plan: Plan, row: Row) -> str:
     work = sum(row.seconds) - row.jobs * START
     most = min(math.floor(work / (SHORTEST - START)), MOST_SHARDS)
     least = min(math.ceil(work / (LONGEST - START)), MOST_SHARDS)
     if row.typical < SHORTEST and most < 2:
-        return []  # a small study: nothing to gain
+        return ""  # a small study: nothing to gain
     choice = f"{least} to {most}" if least < most else f"{most}"
-    return [
-        f"a typical job of {FACES} takes {duration(row.typical)}; 10 to 60 minutes suit a queue. "
-        f"shards: {choice} would do that. Fewer shards are larger: more temporary disk each."
-    ]
+    return f"shards: {choice} would do that. Fewer shards are larger: more temporary disk each."
+
+
+def _shards_per_embedding(plan: Plan, row: Row) -> str:
+    shards = len(plan.work.shards)
+    backbones = row.jobs / math.ceil(shards / plan.shards_per_embedding)
+    work = (sum(row.seconds) - row.jobs * START) / backbones
+    mean = {each: work / math.ceil(shards / each) + START for each in range(1, shards + 1)}
+    if mean[1] > LONGEST:
+        return "Raise shards."
+    fit = [each for each, seconds in mean.items() if SHORTEST <= seconds <= LONGEST]
+    if not fit:
+        return ""  # a small study: nothing to gain
+    choice = f"{fit[0]} to {fit[-1]}" if len(fit) > 1 else f"{fit[0]}"
+    return f"shards_per_embedding: {choice} would do that."
 
 
 def _runtime(plan: Plan) -> list[str]:

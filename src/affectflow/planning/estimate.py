@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+from affectflow.config.study import Study
 from affectflow.dataset.index import Index
 from affectflow.planning import sizes
 from affectflow.planning.disk import Usage, new_entries, size_of, usage
@@ -86,8 +86,9 @@ class Plan:
         Bytes of the shards of frames that this run needs, largest first.
     frame_bytes, face_bytes : float
         Of one temporary frame, and of one face that is kept.
-    fresh : bool
-        Whether every shard is still to do, so that `shards` could be chosen anew.
+    shards_per_embedding : int
+    fresh : frozenset of str
+        Stages with all their jobs still to do, so that the size of the jobs could be chosen anew.
     """
 
     rows: list[Row]
@@ -99,7 +100,8 @@ class Plan:
     frames_at_once: list[float]
     frame_bytes: float
     face_bytes: float
-    fresh: bool
+    shards_per_embedding: int
+    fresh: frozenset[str]
 
     def row(self, rule: str) -> Row | None:
         """Return a rule's row, or None if the rule has nothing to do."""
@@ -134,8 +136,7 @@ class Plan:
 
 def make_plan(
     jobs: Sequence[Job],
-    settings: Mapping[str, Any],
-    experiments: Mapping[str, Mapping[str, Any]],
+    study: Study,
     index: Index,
     place: Place,
     folder: Path,
@@ -146,8 +147,7 @@ def make_plan(
     ----------
     jobs : sequence of Job
         Those left to do.
-    settings, experiments : mapping
-        As in `affectflow.config.study.Study`.
+    study : Study
     index : Index
     place : Place
     folder : Path
@@ -155,7 +155,7 @@ def make_plan(
     """
     logs = {rule: read_logs(folder, rule) for rule in STAGES}
     left = shards_left(jobs, FACES)
-    shards = settings["shards"]
+    settings, shards = study.settings, len(study.shards)
     done = {
         shard: log
         for shard in set(range(shards)) - left
@@ -163,7 +163,7 @@ def make_plan(
     }
     work = count_work(index.clips, shards, settings["frames"], done)
     face_bytes = bytes_per_face(settings["faces"]["crop_size"], work, done, folder)
-    needs = Needs(settings, experiments, index, work, face_bytes)
+    needs = Needs(study, index, work, face_bytes)
     logs[TRAIN] = needs.training_logs(logs[TRAIN], jobs, folder)
     known = [log for rule in (FACES, EMBED, TRAIN) for log in logs[rule].values()]
     device = expected_device(settings["device"], place.cluster, known)
@@ -187,6 +187,7 @@ def make_plan(
         )
         for rule, own in sorted(of_rule.items(), key=lambda item: _place_in_table(item[0]))
     ]
+    all_jobs = {FACES: shards, EMBED: len(study.embedding_shards) * len(study.backbones)}
     # Frames that are there already are read by this run, and removed like those it makes.
     frames = {shard: float(size_of(folder / FRAMES_FILE.format(shard))) for shard in left}
     made = {int(job.wildcards["shard"]): job for job in of_rule[FRAMES]}
@@ -202,7 +203,8 @@ def make_plan(
         sorted((size for size in frames.values() if size), reverse=True),
         needs.frame_bytes,
         face_bytes,
-        fresh=len(left) == shards,
+        settings["shards_per_embedding"],
+        frozenset(rule for rule, count in all_jobs.items() if len(of_rule[rule]) == count),
     )
 
 

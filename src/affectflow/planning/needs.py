@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Any
 
+from affectflow.config.study import Study
 from affectflow.dataset.index import Index
 from affectflow.joblog import JobLog
 from affectflow.planning import sizes
@@ -25,16 +27,14 @@ class Needs:
 
     Attributes
     ----------
-    settings, experiments : mapping
-        As in `affectflow.config.study.Study`.
+    study : Study
     index : Index
     work : Work
     face_bytes : float
         Of a face crop.
     """
 
-    settings: Mapping[str, Any]
-    experiments: Mapping[str, Mapping[str, Any]]
+    study: Study
     index: Index
     work: Work
     face_bytes: float
@@ -43,7 +43,7 @@ class Needs:
         """Return the frames that a job of a stage looks at."""
         if job.rule == TRAIN:
             name = job.wildcards["experiment"]
-            return self._epoch(name) * self.experiments[name]["training"]["epochs"]
+            return self._epoch(name) * self.study.experiments[name]["training"]["epochs"]
         shard = self._shard(job)
         return shard.faces if job.rule == EMBED else shard.frames
 
@@ -65,18 +65,18 @@ class Needs:
             return sizes.MODEL_BYTES + rows * sizes.PREDICTION_BYTES
         if job.rule == "weights":
             name = job.wildcards["backbone"]
-            return sizes.weights_bytes(name, self.settings["backbones"][name])
+            return sizes.weights_bytes(name, self.study.backbones[name])
         if job.rule in ("index_dataset", "audit", "join"):
             return small + clips * sizes.INDEX_BYTES
         if job.rule == "report":
-            figures = 3 + len(self.settings["backbones"]) + 3 * len(self.experiments)
+            figures = 3 + len(self.study.backbones) + 3 * len(self.study.experiments)
             return sizes.REPORT_BYTES + figures * small
         return small if job.outputs else 0.0
 
     @property
     def frame_bytes(self) -> float:
         """Bytes of a temporary frame."""
-        return sizes.frame_bytes(self.settings["frames"].get("jpeg_quality", 95))
+        return sizes.frame_bytes(self.study.settings["frames"].get("jpeg_quality", 95))
 
     def training_logs(
         self, logs: Mapping[str, JobLog], jobs: Iterable[Job], folder: Path
@@ -84,7 +84,7 @@ class Needs:
         """Return the logs of experiments that are up to date, with frames, rate and device."""
         left = {job.wildcards["experiment"] for job in jobs if job.rule == TRAIN}
         complete = {}
-        for name in logs.keys() & self.experiments.keys() - left:
+        for name in logs.keys() & self.study.experiments.keys() - left:
             history = folder / HISTORY_FILE.format(name)
             epochs = len(history.read_text().splitlines()) - 1 if history.is_file() else 0
             frames, log = int(self._epoch(name) * epochs), logs[name]
@@ -97,12 +97,14 @@ class Needs:
         return complete
 
     def _shard(self, job: Job) -> ShardWork:
-        return self.work.shards[int(job.wildcards["shard"])]
+        shard = job.wildcards["shard"]
+        shards = self.study.embedding_shards[shard] if job.rule == EMBED else [shard]
+        return reduce(add, (self.work.shards[int(each)] for each in shards))
 
     def _epoch(self, experiment: str) -> float:
         """Return the frames of one epoch: those of every labelled clip that is not for testing."""
         labelled = [c for c in self.index.clips if c.status == "ok" and c.split != "test"]
-        chosen = self.experiments[experiment]["training"]["frames"]
+        chosen = self.study.experiments[experiment]["training"]["frames"]
         return len(labelled) * (chosen or self.work.frames / max(self.work.clips, 1))
 
 

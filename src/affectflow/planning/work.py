@@ -29,6 +29,11 @@ class ShardWork:
     frames: float
     faces: float
 
+    def __add__(self, other: ShardWork) -> ShardWork:
+        return ShardWork(
+            self.clips + other.clips, self.frames + other.frames, self.faces + other.faces
+        )
+
 
 @dataclass(frozen=True)
 class Work:
