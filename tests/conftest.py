@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,21 @@ from affectflow.demo.empty import write_empty_daisee
 from affectflow.demo.plan import plan_corpus
 
 SURVIVED = pytest.StashKey[list[tuple[str, str, str]]]()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real videos and published tables, which the project does not ship."""
+    folder = CHECKOUT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder ../shared (real videos, published tables) beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_corpus(shared: Path) -> Path:
+    """Real people's videos in DAiSEE's layout."""
+    return shared / "corpus"
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +86,23 @@ def daisee(tmp_path: Path) -> Path:
     root = tmp_path / "DAiSEE"
     write_empty_daisee(root)
     return root
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, int], None]]:
+    """Mount a disk of so many bytes at a folder until the test ends."""
+    mounted = []
+
+    def mount(folder: Path, size: int) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
+        mounted.append(str(folder))
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture

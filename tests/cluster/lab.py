@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
+import pytest
 from study import SMALL, Run, Study, environment
 
 from slurm import Cluster
@@ -31,6 +33,13 @@ SITE = {
     "status-checks: 20": "status-checks: 2",
     "checks-per-second: 0.1": "checks-per-second: 1",
 }
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip a test that this machine can't run; fail it where the machine was made for it."""
+    if os.environ.get("REQUIRE_CLUSTER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def fill_profile(checkout: Path) -> None:
@@ -149,6 +158,11 @@ class Controller:
             assert time.monotonic() < end, f"did not happen:\n{self.log.read_text()}"
             time.sleep(0.05)
         return found
+
+    def running(self, rule: str) -> tuple[str, str]:
+        """Wait for a rule's script to run; its SLURM job, and the node."""
+        self.script(rule)
+        return next(iter(self.lab.queue(rule, "RUNNING").items()))
 
     def script(self, rule: str) -> psutil.Process:
         """Wait for a rule's script to run on a node."""

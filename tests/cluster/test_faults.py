@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab import Controller, Lab
+from lab import Controller, Lab, lacking
 
 from affectflow.shards.files import ROOM_BYTES
 from slurm import Cluster, faketime
@@ -51,6 +51,14 @@ def begun(undisturbed: Lab, tmp_path: Path) -> Callable[[str], Lab]:
     return make
 
 
+@pytest.fixture
+def embedding(begun: Callable[[str], Lab]) -> Controller:
+    """A controller with a job that embeds."""
+    controller = begun("embed").start("experiments")
+    controller.script("embed")
+    return controller
+
+
 def test_a_jobs_process_is_killed_at_each_stage(
     new_lab: Callable[[], Lab], undisturbed: Lab, survived: Note
 ) -> None:
@@ -63,12 +71,10 @@ def test_a_jobs_process_is_killed_at_each_stage(
         survived(f"SIGKILL to the process of {stage}", "tried again by the controller")
 
 
-def test_scancel(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    job = next(iter(controller.lab.queue("embed", "RUNNING")))
-    controller.lab.cluster.run("scancel", job)
-    out = ends_well(controller, undisturbed)
+def test_scancel(embedding: Controller, undisturbed: Lab, survived: Note) -> None:
+    job, _ = embedding.running("embed")
+    embedding.lab.cluster.run("scancel", job)
+    out = ends_well(embedding, undisturbed)
     assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED'" in out
     survived("scancel of a running job", "tried again by the controller")
 
@@ -103,49 +109,41 @@ def test_out_of_memory(begun: Callable[[str], Lab], undisturbed: Lab, survived: 
 
 
 def test_a_node_goes_down_and_comes_back(
-    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+    embedding: Controller, undisturbed: Lab, survived: Note
 ) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    lab = controller.lab
-    job, node = next(iter(lab.queue("embed", "RUNNING").items()))
+    lab = embedding.lab
+    job, node = embedding.running("embed")
     # As when its power fails: all that runs on it is gone at once.
     lab.cluster.stop_daemon(f"slurmd.{node}", signal.SIGKILL)
     for process in lab.processes(job):
         process.kill()
     lab.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     try:
-        controller.until(lambda: job in lab.queue("embed", "PENDING"))
+        embedding.until(lambda: job in lab.queue("embed", "PENDING"))
     finally:
         lab.cluster.start_node(node)
         lab.cluster.resume(node)
     lab.cluster.hurry(job)
-    ends_well(controller, undisturbed)
+    ends_well(embedding, undisturbed)
     survived("a node goes down, and comes back", "SLURM starts the job again")
 
 
-def test_slurm_requeues_a_job(
-    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
-) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    lab = controller.lab
-    job = next(iter(lab.queue("embed", "RUNNING")))
+def test_slurm_requeues_a_job(embedding: Controller, undisturbed: Lab, survived: Note) -> None:
+    lab = embedding.lab
+    job, _ = embedding.running("embed")
     lab.cluster.run("scontrol", "requeue", job)
-    controller.until(lambda: job in lab.queue("embed", "PENDING"))
+    embedding.until(lambda: job in lab.queue("embed", "PENDING"))
     lab.cluster.hurry(job)
-    ends_well(controller, undisturbed)
+    ends_well(embedding, undisturbed)
     survived("a job is put back into the queue (preemption)", "SLURM starts it again")
 
 
 def test_the_controller_is_killed_while_jobs_run(
-    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+    embedding: Controller, undisturbed: Lab, survived: Note
 ) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    lab = controller.lab
-    controller.process.kill()
-    controller.process.wait()
+    lab = embedding.lab
+    embedding.process.kill()
+    embedding.process.wait()
     left = lab.queue()
     assert left
     refused = lab.run("experiments")
@@ -163,23 +161,19 @@ def test_the_controller_is_killed_while_jobs_run(
     )
 
 
-def test_ctrl_c(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    lab = controller.lab
-    controller.process.send_signal(signal.SIGINT)
-    assert controller.finish().code != 0
+def test_ctrl_c(embedding: Controller, undisturbed: Lab, survived: Note) -> None:
+    lab = embedding.lab
+    embedding.process.send_signal(signal.SIGINT)
+    assert embedding.finish().code != 0
     assert not lab.queue(state="PENDING") and not lab.queue(state="RUNNING")
     ends_well(lab.start("experiments"), undisturbed)
     survived("Ctrl-C", "jobs are cancelled; the same command finishes")
 
 
 def test_two_controllers_in_one_folder(
-    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+    embedding: Controller, undisturbed: Lab, survived: Note
 ) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    lab, log = controller.lab, controller.log.with_name("second.log")
+    lab, log = embedding.lab, embedding.log.with_name("second.log")
     with log.open("wb") as file:
         done = subprocess.run(
             lab.command("experiments"),
@@ -191,68 +185,45 @@ def test_two_controllers_in_one_folder(
         )
     assert done.returncode == 1
     assert "is being worked on by another snakemake" in log.read_text()
-    assert str(controller.process.pid) in log.read_text()
-    ends_well(controller, undisturbed)
+    assert str(embedding.process.pid) in log.read_text()
+    ends_well(embedding, undisturbed)
     survived("a second controller in the same folder", "refuses; the first one finishes")
 
 
 def test_slurmctld_is_away_for_a_minute(
-    begun: Callable[[str], Lab], undisturbed: Lab, survived: Note
+    embedding: Controller, undisturbed: Lab, survived: Note
 ) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    cluster = controller.lab.cluster
+    cluster = embedding.lab.cluster
     cluster.stop_daemon("slurmctld")
     try:
         time.sleep(60)
-        assert controller.process.poll() is None, controller.log.read_text()
+        assert embedding.process.poll() is None, embedding.log.read_text()
     finally:
         cluster.start_controller()
-    ends_well(controller, undisturbed)
+    ends_well(embedding, undisturbed)
     survived("slurmctld is away for a minute", "the controller waits")
 
 
-def test_accounting_is_away(begun: Callable[[str], Lab], undisturbed: Lab, survived: Note) -> None:
-    controller = begun("embed").start("experiments")
-    controller.script("embed")
-    cluster = controller.lab.cluster
+def test_accounting_is_away(embedding: Controller, undisturbed: Lab, survived: Note) -> None:
+    cluster = embedding.lab.cluster
     cluster.stop_daemon("slurmdbd")
     try:
         time.sleep(30)
     finally:
         cluster.start_accounting()
-    ends_well(controller, undisturbed)
+    ends_well(embedding, undisturbed)
     survived("slurmdbd is away for half a minute", "the controller asks again until it answers")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Mount a disk of some megabytes at a folder until the test ends."""
-    mounted = []
-
-    def mount(folder: Path) -> None:
-        options = ["-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(folder)]
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", *options], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
-        mounted.append(str(folder))
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_the_disk_is_full_while_a_shard_is_written(
     begun: Callable[[str], Lab],
     undisturbed: Lab,
     survived: Note,
-    small_disk: Callable[[Path], None],
+    small_disk: Callable[[Path, int], None],
 ) -> None:
     lab = begun("embed")
     folder = lab.folder / "results" / "embeddings"
-    small_disk(folder)
+    small_disk(folder, DISK_BYTES)
     other = folder / "something.else"
     # What is left is less than a writer holds in reserve.
     other.write_bytes(bytes(DISK_BYTES - ROOM_BYTES // 2))
@@ -296,7 +267,7 @@ def clocks_off(cluster: Cluster) -> Iterator[Callable[[str], None]]:
     """Put the clocks of the nodes with GPUs forward or back until the test ends."""
     library = faketime()
     if library is None:
-        pytest.skip("libfaketime is not installed here (Debian: faketime)")
+        lacking("libfaketime is not installed here (Debian: faketime)")
     nodes = ("gpu1", "gpu2")
 
     def put(by: str) -> None:

@@ -1,6 +1,5 @@
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -45,7 +44,6 @@ TABLE_4_1 = {
         [1388, 316, 57, 23],
     ],
 }
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "table_4_1_levels.csv"
 TASK = Task("engagement", "ordinal", ("low", "middle", "high"))
 
 
@@ -121,9 +119,8 @@ def test_the_floor_on_validation_is_the_majority_of_training(always_majority):
     assert scores["metrics"]["floor_accuracy"]["value"] == pytest.approx(446 / 1429, abs=1e-8)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the reference tables are not beside the checkout")
-def test_table_4_1_is_the_published_one():
-    with SHARED.open() as file:
+def test_table_4_1_is_the_published_one(shared):
+    with (shared / "reference" / "table_4_1_levels.csv").open() as file:
         for row in csv.DictReader(file):
             state = [task.name for task in DAISEE_TASKS].index(row["state"])
             printed = [int(row[f"level_{level}"]) for level in range(4)]

@@ -13,11 +13,6 @@ from affectflow.video import jpeg
 from affectflow.video.decode import read_clip
 from affectflow.video.sampling import Sampling
 
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus" / "DataSet"
-needs_corpus = pytest.mark.skipif(
-    not CORPUS.is_dir(), reason="no shared corpus beside the checkout"
-)
-
 HEAD = astronaut()[20:220, 120:330]
 
 
@@ -97,7 +92,6 @@ def test_a_margin_as_large_as_the_crop_is_refused(detectors: list[Detector]) -> 
         detect_clip([scene((40, 40, 200))], detectors, size=64, margin=64)
 
 
-@needs_corpus
 @pytest.mark.parametrize(
     ("clip", "stock"),
     [
@@ -107,9 +101,11 @@ def test_a_margin_as_large_as_the_crop_is_refused(detectors: list[Detector]) -> 
         ("Test/410003/4100031001/4100031001.avi", 0.0),
     ],
 )
-def test_coverage_is_near_stock_s(detectors: list[Detector], clip: str, stock: float) -> None:
+def test_coverage_is_near_stock_s(
+    real_corpus: Path, detectors: list[Detector], clip: str, stock: float
+) -> None:
     """The shared corpus' stock coverage is of 30 frames; 10 keep this test short."""
-    images = read_clip(CORPUS / clip, Sampling(per_clip=10)).images
+    images = read_clip(real_corpus / "DataSet" / clip, Sampling(per_clip=10)).images
     faces = find_faces([jpeg.encode(image) for image in images], detectors)
     assert faces.mask.mean() == pytest.approx(stock, abs=0.1)
     assert (faces.mask == (faces.face_count > 0)).all()

@@ -14,11 +14,6 @@ from affectflow.faces.resample import area_means, integral_images
 from affectflow.video.decode import read_clip
 from affectflow.video.sampling import Sampling
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-needs_shared = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="no folder `shared` beside the checkout"
-)
-
 
 def assert_stock(found: Detections, image: np.ndarray, min_size: int) -> None:
     boxes, scores, landmarks = MTCNN(min_face_size=min_size).detect(image, landmarks=True)
@@ -115,16 +110,14 @@ def test_area_means_are_torch_s() -> None:
             torch.testing.assert_close(got, expected)
 
 
-@needs_shared
-def test_mtcnn_s_own_example() -> None:
+def test_mtcnn_s_own_example(shared: Path) -> None:
     """facenet-pytorch's and ipazc/mtcnn's ivan.jpg: x, y, width, height 277, 90, 48, 63."""
-    image = cv2.imread(str(SHARED / "media" / "ivan.jpg"))[:, :, ::-1].copy()
+    image = cv2.imread(str(shared / "media" / "ivan.jpg"))[:, :, ::-1].copy()
     (faces,) = build({"min_size": 20}, "cpu").detect([image])
     x0, y0, x1, y1 = faces.boxes[0]
     assert [x0, y0, x1 - x0, y1 - y0] == pytest.approx([277, 90, 48, 63], abs=5)
 
 
-@needs_shared
 @pytest.mark.parametrize("min_size", [20, 60])
 @pytest.mark.parametrize(
     "clip",
@@ -136,8 +129,8 @@ def test_mtcnn_s_own_example() -> None:
         "Test/410003/4100031001/4100031001.avi",
     ],
 )
-def test_stock_boxes_on_the_corpus(clip: str, min_size: int) -> None:
-    images = read_clip(SHARED / "corpus" / "DataSet" / clip, Sampling(per_clip=2)).images
+def test_stock_boxes_on_the_corpus(clip: str, min_size: int, real_corpus: Path) -> None:
+    images = read_clip(real_corpus / "DataSet" / clip, Sampling(per_clip=2)).images
     found = build({"min_size": min_size}, "cpu").detect(images)
     for faces, image in zip(found, images, strict=True):
         assert_stock(faces, image, min_size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +30,6 @@ TABLE_3_1 = {
     "y3": 260,
     "y4": 260,
 }
-SHARED = Path(__file__).parents[2].parent / "shared"
 TABLE = {"lstm_units": [256, 256], "dropout": 0.3, "fc_units": [128, 64]}
 TINY = {"lstm_units": [5, 4], "dropout": 0.3, "fc_units": [6, 3]}
 
@@ -57,11 +55,8 @@ def test_trainable_parameters_are_table_3_1_layer_by_layer():
     assert trainable(head) == sum(TABLE_3_1.values())
 
 
-def test_pinned_table_3_1_is_the_shared_one():
-    path = SHARED / "reference" / "table_3_1_layers.csv"
-    if not path.exists():
-        pytest.skip("the folder shared/ is not beside the repository")
-    with open(path, newline="") as file:
+def test_pinned_table_3_1_is_the_shared_one(shared):
+    with (shared / "reference" / "table_3_1_layers.csv").open(newline="") as file:
         rows = {row["layer"]: int(row["parameters"]) for row in csv.DictReader(file)}
     assert rows.pop("lstm_input") == 0
     assert rows == TABLE_3_1

@@ -12,11 +12,6 @@ from affectflow.errors import UserError
 from affectflow.video.decode import iter_frames, plan_clip, read_clip
 from affectflow.video.sampling import Sampling
 
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus" / "DataSet"
-needs_corpus = pytest.mark.skipif(
-    not CORPUS.is_dir(), reason="no shared corpus beside the checkout"
-)
-
 EVERY = Sampling(per_clip=10_000)
 
 
@@ -306,7 +301,6 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert peak < 10 * 320 * 240 * 3
 
 
-@needs_corpus
 @pytest.mark.parametrize(
     ("clip", "status", "detail", "frames"),
     [
@@ -323,8 +317,8 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
         ("Test/410005/4100051003/4100051003.avi", "undecodable", "not a video", 0),
     ],
 )
-def test_corpus(clip: str, status: str, detail: str, frames: int) -> None:
-    plan = plan_clip(CORPUS / clip, Sampling(per_clip=100))
+def test_corpus(real_corpus: Path, clip: str, status: str, detail: str, frames: int) -> None:
+    plan = plan_clip(real_corpus / "DataSet" / clip, Sampling(per_clip=100))
     assert (plan.status, plan.frames) == (status, frames)
     assert plan.detail.startswith(detail) if detail else plan.detail == ""
     assert len(plan.frame_index) == min(100, frames)

@@ -14,13 +14,10 @@ UNDECODABLE = {"4100051001", "4100051003"}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    corpus = CHECKOUT.parent / "shared" / "corpus"
-    if not corpus.is_dir():
-        pytest.skip("no corpus of real videos beside this checkout (../shared/corpus)")
+def results(real_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     config = {
-        "dataset": {"root": str(corpus)},
+        "dataset": {"root": str(real_corpus)},
         "frames": {"per_clip": 30},
         "experiments": {"lstm": {"backbone": "resnet18", "epochs": 2}},
     }

@@ -79,7 +79,5 @@ rule embeddings:
     input:
         expand("results/faces/shard-{shard}.h5", shard=SHARDS),
         expand(rules.weights.output, backbone=BACKBONES),
-        expand(
-            rules.embed.output, backbone=BACKBONES, shard=STUDY.embedding_shards
-        ),
+        expand(rules.embed.output, backbone=BACKBONES, shard=STUDY.embedding_shards),
         expand("results/embeddings/{backbone}.h5", backbone=BACKBONES),
