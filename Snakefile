@@ -33,10 +33,9 @@ onstart:
 
 
 onsuccess:
-    # What jobs that were killed on other machines left half-written.
-    sweep(Path("results"))
+    end_run()
 
 
 onerror:
     # What went wrong, in the failed jobs' own words, as the last thing on the terminal.
-    explain_failures(STARTED)
+    explain_failures()

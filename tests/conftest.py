@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from needs import lacking
 from reliability import write_table
 from study import CHECKOUT, SMALL, Study, copy_checkout
 
@@ -97,7 +98,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, int], None]]:
         command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
+            lacking(f"no small disk can be made here: {done.stderr.strip()}")
         mounted.append(str(folder))
 
     yield mount
@@ -118,7 +119,9 @@ def survived(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--reliability", type=Path, help="put the table of survived faults into this file"
+        "--reliability",
+        type=Path,
+        help="put the table of survived faults into this file, if all passes",
     )
 
 
@@ -128,5 +131,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path, rows = session.config.getoption("--reliability"), session.config.stash[SURVIVED]
-    if path:
+    if path and session.testsfailed == 0:
         write_table(path, rows)

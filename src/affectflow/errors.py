@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -46,7 +47,9 @@ class DamagedFileError(UserError):
     def move_aside(self) -> UserError:
         """Rename the file, so that the next run makes it anew; return what to tell the user."""
         aside = self.path.with_name(f"{self.path.name}.damaged")
-        self.path.replace(aside)
+        # Another job may have found the same, and moved it already.
+        with suppress(FileNotFoundError):
+            self.path.replace(aside)
         return UserError(
             f"{self.message}; it is now {aside.name}",
             "Give the same command again: the file is made anew. If this happens more than once, "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab import CONFIG, Lab, fill_profile, lacking
+from lab import CONFIG, Lab, fill_profile
+from needs import lacking
 from study import copy_checkout
 
 from slurm import Cluster, missing_programs
@@ -27,6 +29,8 @@ def cluster() -> Iterator[Cluster]:
     """A running SLURM."""
     if missing := missing_programs():
         lacking(f"SLURM is not installed here: {', '.join(missing)} missing")
+    # Where the tests themselves run in the background, Ctrl-C is ignored by all they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A short path: sockets lie in it, and theirs may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="lab"))
     cluster = Cluster(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,10 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
-import pytest
 from study import SMALL, Run, Study, environment
 
 from slurm import Cluster
@@ -33,13 +31,6 @@ SITE = {
     "status-checks: 20": "status-checks: 2",
     "checks-per-second: 0.1": "checks-per-second: 1",
 }
-
-
-def lacking(reason: str) -> NoReturn:
-    """Skip a test that this machine can't run; fail it where the machine was made for it."""
-    if os.environ.get("REQUIRE_CLUSTER"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def fill_profile(checkout: Path) -> None:

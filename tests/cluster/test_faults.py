@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab import Controller, Lab, lacking
+from lab import Controller, Lab
+from needs import lacking
+from study import Study
 
 from affectflow.shards.files import ROOM_BYTES
 from slurm import Cluster, faketime
@@ -67,6 +69,8 @@ def test_a_jobs_process_is_killed_at_each_stage(
         controller.script(stage).kill()
     out = ends_well(controller, undisturbed)
     assert out.count("Error in rule") >= len(STAGES)
+    # The rules' own memory and time, doubled.
+    assert "mem_mb=12000" in out and "runtime=480" in out
     for stage in STAGES:
         survived(f"SIGKILL to the process of {stage}", "tried again by the controller")
 
@@ -146,10 +150,16 @@ def test_the_controller_is_killed_while_jobs_run(
     embedding.process.wait()
     left = lab.queue()
     assert left
-    refused = lab.run("experiments")
-    assert refused.code == 1
-    assert f"{len(left)} job(s) of an earlier run are still in SLURM's queue" in refused.out
-    assert all(job in refused.out for job in left)
+    # The same command, and one that would run beside those jobs on this machine alone.
+    alone = Study(lab.checkout, lab.folder, lab.config).command("experiments")
+    for command in (lab.command("experiments"), alone):
+        done = subprocess.run(
+            command, cwd=lab.checkout, env=lab.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        said = done.stdout + done.stderr
+        assert f"{len(left)} job(s) of an earlier run are still in SLURM's queue" in said
+        assert all(job in said for job in left)
     assert lab.queue().keys() <= left.keys(), "a second writer was started"
     while lab.queue():
         time.sleep(0.5)
@@ -157,7 +167,7 @@ def test_the_controller_is_killed_while_jobs_run(
     ends_well(lab.start("experiments"), undisturbed)
     survived(
         "SIGKILL to the controller while jobs run",
-        "the same command refuses, naming the jobs; once they ended it finishes",
+        "the next command refuses, naming the jobs; once they ended it finishes",
     )
 
 
@@ -246,6 +256,8 @@ def test_a_shard_changes_on_the_disk(
 ) -> None:
     # Faces that are to be embedded; embeddings that are to be trained on.
     stage, name = ("embed", "faces") if how == "truncated" else ("train", "embeddings/resnet18")
+    # As shipped, and without trying again what can't succeed.
+    retries = ["--retries", "0"] if how == "truncated" else []
     lab = begun(stage)
     shard = lab.folder / "results" / name / "shard-001.h5"
     content = bytearray(shard.read_bytes())
@@ -254,7 +266,7 @@ def test_a_shard_changes_on_the_disk(
     else:
         content[len(content) // 2] ^= 0x10
     shard.write_bytes(content)
-    run = lab.run("experiments", "--retries", "0")
+    run = lab.run("experiments", *retries)
     assert run.code == 1
     assert "is damaged" in run.out and "shard-001.h5.damaged" in run.out
     assert "Traceback" not in run.out
@@ -272,11 +284,15 @@ def clocks_off(cluster: Cluster) -> Iterator[Callable[[str], None]]:
 
     def put(by: str) -> None:
         for node in nodes:
-            cluster.restart_node(node, LD_PRELOAD=library, FAKETIME=by)
+            cluster.set_clock(node, library, by)
+            # What runs in a job sees that clock, too.
+            now = cluster.run("srun", "--account=default", f"--nodelist={node}", "date", "+%s")
+            minutes = (int(now.split()[-1]) - time.time()) / 60
+            assert minutes == pytest.approx(int(by.rstrip("m")), abs=0.5)
 
     yield put
     for node in nodes:
-        cluster.restart_node(node)
+        cluster.set_clock(node)
 
 
 def test_the_clock_of_nodes_is_behind(

@@ -62,6 +62,14 @@ def test_more_time_than_the_partition_gives(lab: Lab) -> None:
     assert "train asks for 6000 minutes; partition 'gpu' gives 3600" in run.out
 
 
+def test_more_time_for_a_later_attempt_than_the_partition_gives(lab: Lab) -> None:
+    more = '  train:\n    runtime: "1000 * 2 ** (attempt - 1)"\n'
+    lab.edit("profiles/slurm/config.yaml", "  train:\n", more)
+    run = refused(lab)
+    assert "the last attempt of train would ask for 8000 minutes; partition 'gpu'" in run.out
+    assert '`runtime: "min(1000 * 2 ** (attempt - 1), 3600)"`' in run.out
+
+
 def test_a_partition_without_gpus(lab: Lab) -> None:
     """Such as when the command line replaces the profile's set-resources."""
     run = refused(lab, "--set-resources", "train:mem_mb=4000")

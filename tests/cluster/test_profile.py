@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -47,16 +48,21 @@ def test_the_demo_through_the_cluster(
 
 def test_jobs_go_where_they_belong(undisturbed: Lab) -> None:
     """Partition, GPU, memory and time of every job, as SLURM's accounting knows them."""
-    format_ = "--format=Comment%60,Partition,AllocTRES%80,ReqMem,Timelimit,State,NodeList"
+    format_ = "--format=Comment%60,Partition,AllocTRES%80,ReqMem,Timelimit,WorkDir%200"
     told = undisturbed.cluster.run("sacct", "-X", "--noheader", "--parsable2", format_)
-    seen = {}
+    seen = Counter[tuple[str, ...]]()
     for line in told.splitlines():
-        comment, partition, allocated, _, limit, *_ = line.split("|")
-        if rule := re.match(r"rule_(\w+?)_wildcards", comment):
-            seen[rule[1]] = (partition, "gres/gpu=1" in allocated, limit)
-    assert seen["extract_frames"] == ("cpu", False, "02:00:00")
-    for rule in ("detect_faces", "embed", "train"):
-        assert seen[rule] == ("gpu", True, "04:00:00"), rule
+        comment, partition, allocated, memory, limit, folder = line.split("|")
+        rule = re.match(r"rule_(\w+?)_wildcards", comment)
+        if rule and folder == str(undisturbed.folder):
+            gpu = "gpu" if "gres/gpu=1" in allocated else "none"
+            seen[rule[1], partition, gpu, memory, limit] += 1
+    assert seen == {
+        ("extract_frames", "cpu", "none", "2000M", "02:00:00"): 2,
+        ("detect_faces", "gpu", "gpu", "6000M", "04:00:00"): 2,
+        ("embed", "gpu", "gpu", "6000M", "04:00:00"): 2,
+        ("train", "gpu", "gpu", "8000M", "04:00:00"): 1,
+    }
 
 
 def test_the_cluster_changes_no_prediction(undisturbed: Lab, finished: Study) -> None:

@@ -60,6 +60,16 @@ def test_a_link_is_not_followed(open_folder: Path, tmp_path: Path) -> None:
     assert mode(other) == 0o755
 
 
+def test_a_folder_that_is_a_link_is_closed_where_it_leads(
+    open_folder: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(open_folder)
+    access.restrict([link], None)
+    assert mode(open_folder) == 0o700
+    assert mode(open_folder / "faces") == 0o700
+
+
 def test_unknown_groups_are_told() -> None:
     with pytest.raises(UserError, match="no group 'nobody-has-this'"):
         access.group_id("nobody-has-this")

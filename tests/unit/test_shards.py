@@ -71,6 +71,8 @@ def test_a_damaged_file_is_moved_aside_for_the_next_run(tmp_path: Path) -> None:
         pass
     assert "shard-000.h5.damaged" in str(damage.value.move_aside())
     assert [file.name for file in tmp_path.iterdir()] == ["shard-000.h5.damaged"]
+    # Another job that found the same at the same time.
+    assert "shard-000.h5.damaged" in str(damage.value.move_aside())
 
 
 def test_file_of_other_content_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ rule weights:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         seed=Untracked(SETTINGS["seed"]),
         script=script("weights.py"),
@@ -39,7 +39,7 @@ rule embed:
     threads: 1
     resources:
         mem_mb=doubling(6000),
-        runtime=doubling(240),
+        runtime=longer(240),
         gpu=1,
     params:
         device=DEVICE,
@@ -67,7 +67,7 @@ rule join:
     threads: 1
     resources:
         mem_mb=doubling(1000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         script=script("join.py"),
         code=code("join.py"),

@@ -1,7 +1,6 @@
 import json
 import os
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +25,6 @@ preflight.lead_path("PATH", Path(sys.executable).parent)
 # SLURM's commands, with two traps of the executor filled in.
 preflight.lead_path("PATH", CHECKOUT / "profiles" / "slurm" / "bin")
 
-STARTED = time.time()
 ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
 
 if workflow.config_settings.overwrite_config.get("experiments") == {}:
@@ -169,17 +167,27 @@ def experiment_seed(wildcards):
 
 
 def experiment_code(wildcards):
-    head = EXPERIMENTS[wildcards.experiment]["training"]["head"]
-    return code("train.py", f"affectflow.temporal.heads.{head}")
+    training = EXPERIMENTS[wildcards.experiment]["training"]
+    return code(
+        "train.py",
+        f"affectflow.temporal.heads.{training['head']}",
+        f"affectflow.temporal.losses.{training['loss']}",
+        "affectflow.temporal.losses.cross_entropy",
+    )
 
 
 # Fixed, whatever --cores is: the number of threads decides the last bits of a sum.
 TRAINING_THREADS = 1
 
 
-def doubling(base):
-    """Memory (MB) or runtime (minutes) that doubles with each attempt, up to eightfold."""
-    return lambda wildcards, attempt: base * 2 ** min(attempt - 1, 3)
+def doubling(base, most=8):
+    """What doubles with each attempt, up to `most` times as much: memory (MB)."""
+    return lambda wildcards, attempt: base * min(2 ** (attempt - 1), most)
+
+
+def longer(base):
+    """Runtime (minutes) that doubles with each attempt, up to fourfold: partitions have limits."""
+    return doubling(base, most=4)
 
 
 def argument(settings):
@@ -199,7 +207,11 @@ def begin_run():
     try:
         if executor == "slurm":
             requests = [
-                Request(job.rule.name, known_resources(job))
+                Request(
+                    job.rule.name,
+                    known_resources(job),
+                    minutes(job.rule.name, job.restart_times + 1),
+                )
                 for job in jobs
                 if not job.is_local
             ]
@@ -214,7 +226,7 @@ def begin_run():
     except UserError as error:
         sys.exit(f"\nerror: {error}")
     access.restrict(map(Path, ("results", "logs", ".snakemake")), GROUP)
-    sweep(Path("results"))
+    sweep_leftovers()
     controller.record(
         Path.cwd(),
         executor,
@@ -226,6 +238,29 @@ def begin_run():
             if job.log
         ],
     )
+
+
+def sweep_leftovers():
+    """Remove what jobs that were killed, also on other machines, left half-written."""
+    sweep(Path("results"))
+
+
+def end_run():
+    from affectflow.cluster import controller
+
+    # A process that made nothing has never said that the folder is its own.
+    if controller.is_mine(Path.cwd()):
+        sweep_leftovers()
+
+
+def minutes(rule, attempt):
+    """What an attempt of a rule asks for, a profile's --set-resources included."""
+    asked = workflow.get_rule(rule).resources.get("runtime")
+    context = {"input": [], "attempt": attempt, "threads": 1, "rulename": rule}
+    found = (
+        asked and asked.evaluate(None, **context, async_run=workflow.async_run).value
+    )
+    return found if isinstance(found, int) else None
 
 
 def known_resources(job):
@@ -247,6 +282,12 @@ def shared_folders():
     }
 
 
-def explain_failures(since):
+def explain_failures():
+    from affectflow.cluster import controller
+
+    if not controller.is_mine(Path.cwd()):
+        return  # it ended before its first job
+    # Both times are the file system's, whose clock may be another.
+    since = controller.RECORD.stat().st_mtime
     for message in preflight.failures(Path("logs"), since):
         print(f"\n{message}", file=sys.stderr)

@@ -16,7 +16,7 @@ rule index_dataset:
     threads: 1
     resources:
         mem_mb=doubling(1000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         script=script("index_dataset.py"),
         dataset=DATASET,
@@ -56,7 +56,7 @@ rule audit:
     threads: 1
     resources:
         mem_mb=doubling(1000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         script=script("audit.py"),
         code=code("audit.py"),

@@ -18,7 +18,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         script=script("evaluate.py"),
         resamples=SETTINGS["evaluation"]["resamples"],
@@ -56,7 +56,7 @@ rule tables:
     threads: 1
     resources:
         mem_mb=doubling(1000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("tables.py"),
         random=argument(RANDOM),

@@ -12,7 +12,7 @@ rule detect_faces:
     threads: 1
     resources:
         mem_mb=doubling(6000),
-        runtime=doubling(240),
+        runtime=longer(240),
         gpu=1,
         frames_on_disk=1,
     params:

@@ -25,7 +25,7 @@ rule draw_levels:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("draw_levels.py"),
         code=code("draw_levels.py"),
@@ -52,7 +52,7 @@ rule draw_similarity:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("draw_similarity.py"),
         code=code("draw_similarity.py"),
@@ -80,7 +80,7 @@ rule draw_confusion:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("draw_confusion.py"),
         code=code("draw_confusion.py"),
@@ -109,7 +109,7 @@ rule draw_history:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("draw_history.py"),
         code=code("draw_history.py"),
@@ -136,7 +136,7 @@ rule draw_overview:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         script=script("draw_overview.py"),
         code=code("draw_overview.py"),

@@ -1,10 +1,3 @@
-def attempt_minutes(name):
-    """What the first attempt of a rule asks for, a profile's --set-resources included."""
-    asked = workflow.get_rule(name).resources.get("runtime")
-    context = {"input": [], "attempt": 1, "threads": 1, "rulename": name}
-    return asked and asked.evaluate(None, **context, async_run=workflow.async_run).value
-
-
 def run_place(wildcards):
     """Where the jobs of a run started like this one would go; not known before it is planned."""
     limits = workflow.resource_settings
@@ -29,9 +22,9 @@ def run_place(wildcards):
                 "frames_on_disk": None if piling_up else at_once,
                 "limited_by": reason if piling_up or at_once is not None else "",
                 "runtimes": {
-                    name: minutes
+                    name: asked
                     for name in ("extract_frames", "detect_faces", "embed", "train")
-                    if isinstance(minutes := attempt_minutes(name), int)
+                    if (asked := minutes(name, attempt=1)) is not None
                 },
             }
         )

@@ -13,7 +13,7 @@ rule plan:
     threads: 1
     resources:
         mem_mb=doubling(1000),
-        runtime=doubling(10),
+        runtime=longer(10),
     params:
         snakefile=SNAKEFILE,
         script=script("plan.py"),

@@ -32,7 +32,7 @@ rule report:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(20),
+        runtime=longer(20),
     params:
         snakefile=SNAKEFILE,
         script=script("report.py"),

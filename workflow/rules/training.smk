@@ -16,7 +16,7 @@ rule train:
     threads: TRAINING_THREADS
     resources:
         mem_mb=doubling(8000),
-        runtime=doubling(240),
+        runtime=longer(240),
         gpu=1,
     params:
         device=DEVICE,

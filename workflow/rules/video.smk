@@ -9,7 +9,7 @@ rule extract_frames:
     threads: 1
     resources:
         mem_mb=doubling(2000),
-        runtime=doubling(120),
+        runtime=longer(120),
         # Limited by --resources, it bounds the temporary disk: frames lie there from the start of
         # this job to the end of detect_faces, which goes before the next of this rule.
         frames_on_disk=1,

@@ -47,7 +47,8 @@ class Controller:
     host : str
     pid : int
     born : float
-        When the process began (seconds, epoch): numbers of processes are used again.
+        When the process began: numbers of processes are used again. On Linux in ticks since the
+        host's start, which a clock that is set does not change.
     boot : str
         Which start of the host that was.
     started : float
@@ -91,6 +92,26 @@ def latest(folder: Path) -> Controller | None:
     return Controller(**known | {"jobs": [PlannedJob(**job) for job in known["jobs"]]})
 
 
+def is_mine(folder: Path) -> bool:
+    """Return whether this process is the latest that said it runs the study."""
+    last = latest(folder)
+    return last is not None and last.pid == os.getpid() and last.alive() is True
+
+
+def locks_of_latest(folder: Path) -> list[Path]:
+    """Return the lock files that the latest run left, and no other's.
+
+    Snakemake locks a folder first and the record follows: a lock that is newer than the record
+    is that of a run which is about to begin.
+    """
+    record = folder / RECORD
+    if not record.is_file():
+        return []
+    written = record.stat().st_mtime_ns
+    locks = (folder / ".snakemake" / "locks").glob("*.lock")
+    return [lock for lock in locks if lock.stat().st_mtime_ns <= written]
+
+
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -104,6 +125,12 @@ def _born(pid: int) -> float:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return 0.0
-        return process.create_time()
-    except psutil.NoSuchProcess:
+        stat = Path(f"/proc/{pid}/stat")
+        # The name, in parentheses, may hold anything; the 22nd field is the 20th after it.
+        return (
+            float(stat.read_text().rpartition(")")[2].split()[19])
+            if stat.exists()
+            else process.create_time()
+        )
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return 0.0

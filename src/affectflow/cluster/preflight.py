@@ -27,11 +27,14 @@ class Request:
     ----------
     rule : str
     resources : mapping
-        Its resources, as Snakemake evaluated them.
+        Its resources, as Snakemake evaluated them for the first attempt.
+    longest : int or None
+        Minutes that its last attempt would ask for; None where that is not known.
     """
 
     rule: str
     resources: Mapping[str, object]
+    longest: int | None = None
 
 
 def claim(folder: Path, submits: bool) -> None:
@@ -59,8 +62,9 @@ def claim(folder: Path, submits: bool) -> None:
             "Wait for it (workflow/scripts/watch.py shows how far it is), or stop it with Ctrl-C "
             "in its terminal.",
         )
-    left = slurm.jobs(folder) if submits else []
-    if left:
+    # Jobs of a controller that died go on without it, whatever the next one is.
+    submitted = last is not None and last.executor == "slurm" and slurm.installed()
+    if left := slurm.jobs(folder) if submits or submitted else []:
         raise UserError(
             f"{folder}: {len(left)} job(s) of an earlier run are still in SLURM's queue:\n"
             f"{_listed(left)}",
@@ -68,8 +72,7 @@ def claim(folder: Path, submits: bool) -> None:
             f"(squeue --me), or cancel them: scancel {' '.join(job.id for job in left)}"
             "\nThen give the same command again: what they finished is kept.",
         )
-    locks = list((folder / ".snakemake" / "locks").glob("*.lock"))
-    if last and locks:
+    if last and (locks := controller.locks_of_latest(folder)):
         if last.alive() is None:
             raise UserError(
                 f"{folder}: was locked by a snakemake on {last.host}, process {last.pid}",
@@ -157,17 +160,28 @@ def _require(what: str, asked: set[str], known: set[str]) -> None:
 
 
 def _require_time(request: Request, limits: Mapping[str, int | None]) -> None:
-    # SLURM takes such a job, and leaves it in the queue for good.
-    asked = request.resources.get("runtime")
-    for name in _values([request], "slurm_partition"):
-        limit = limits.get(name)
-        if isinstance(asked, int) and limit is not None and asked > limit:
-            raise UserError(
-                f"{PROFILE}: {request.rule} asks for {asked} minutes; partition '{name}' gives "
-                f"{limit}",
-                f"Name a partition with longer jobs, or ask for less: `runtime: {limit}` for "
-                f"{request.rule} under set-resources.",
-            )
+    # SLURM takes a job that is too long, and leaves it in the queue for good.
+    own = [limits.get(name) for name in _values([request], "slurm_partition")]
+    if not own or None in own:
+        return
+    # Of several partitions SLURM takes one that fits.
+    limit = max(minutes for minutes in own if minutes is not None)
+    asked, last = request.resources.get("runtime"), request.longest
+    names = ", ".join(sorted(_values([request], "slurm_partition")))
+    if isinstance(asked, int) and asked > limit:
+        raise UserError(
+            f"{PROFILE}: {request.rule} asks for {asked} minutes; partition '{names}' gives "
+            f"{limit}",
+            f"Name a partition with longer jobs, or ask for less: `runtime: {limit}` for "
+            f"{request.rule} under set-resources.",
+        )
+    if last is not None and last > limit:
+        raise UserError(
+            f"{PROFILE}: the last attempt of {request.rule} would ask for {last} minutes; "
+            f"partition '{names}' gives {limit}",
+            f"Name a partition with longer jobs, or put this for {request.rule} under "
+            f'set-resources: `runtime: "min({asked} * 2 ** (attempt - 1), {limit})"`.',
+        )
 
 
 def _require_gpu(request: Request, with_gpu: set[str]) -> None:

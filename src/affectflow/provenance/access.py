@@ -52,6 +52,7 @@ def restrict(folders: Iterable[Path], group: int | None) -> None:
     folder_mode = 0o700 if group is None else 0o2750
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
+        folder = folder.resolve()  # it may be a link to another disk
         now = folder.stat()
         if stat.S_IMODE(now.st_mode) != folder_mode or group not in (None, now.st_gid):
             for top, _, files in os.walk(folder):
