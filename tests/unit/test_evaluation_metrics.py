@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    mean_absolute_error,
+    precision_score,
+    recall_score,
+)
 
 from affectflow.dataset.tasks import LEVELS, Task
 from affectflow.evaluation.metrics import measure, metric_names, why_undefined
+from affectflow.evaluation.probabilities import score_names
 
 ORDINAL = Task("engagement", "ordinal", LEVELS)
 NOMINAL = Task("emotion", "nominal", ("calm", "happy", "sad", "angry"))
@@ -25,19 +34,35 @@ def test_agrees_with_scikit_learn(pairs):
     label, predicted = arrays(pairs)
     values = measure(label, predicted, ORDINAL)
     present = np.unique(label)
-    assert values["accuracy"] == pytest.approx(np.mean(label == predicted), abs=1e-12)
+    assert values["accuracy"] == pytest.approx(accuracy_score(label, predicted), abs=1e-12)
     assert values["balanced_accuracy"] == pytest.approx(
         balanced_accuracy_score(label, predicted), abs=1e-12
     )
     expected = f1_score(label, predicted, labels=present, average="macro", zero_division=0)
     assert values["macro_f1"] == pytest.approx(expected, abs=1e-12)
-    for level in present:
-        expected = recall_score(label, predicted, labels=[level], average=None)[0]
-        assert values[f"recall_level_{level}"] == pytest.approx(expected, abs=1e-12)
+    expected = recall_score(label, predicted, average="weighted", zero_division=0)
+    assert values["war"] == pytest.approx(expected, abs=1e-12)
+    assert values["mae"] == pytest.approx(mean_absolute_error(label, predicted), abs=1e-12)
+    for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        expected = score(label, predicted, labels=range(4), average=None, zero_division=np.nan)
+        found = [values[f"{name}_level_{level}"] for level in range(4)]
+        np.testing.assert_allclose(found, expected, atol=1e-12)
     if np.unique([label, predicted]).size > 1:
         expected = cohen_kappa_score(label, predicted, labels=range(4), weights="quadratic")
         assert values["kappa"] == pytest.approx(expected, abs=1e-12)
-    assert list(values) == metric_names(ORDINAL)
+    of_probabilities = score_names(ORDINAL)
+    assert list(values) == [name for name in metric_names(ORDINAL) if name not in of_probabilities]
+
+
+@given(clips)
+@settings(deadline=None)
+def test_weighted_average_recall_is_accuracy(pairs):
+    label, predicted = arrays(pairs)
+    levels, support = np.unique(label, return_counts=True)
+    recall = [np.mean(predicted[label == level] == level) for level in levels]
+    values = measure(label, predicted, ORDINAL)
+    assert values["war"] == pytest.approx(np.average(recall, weights=support), abs=1e-12)
+    assert values["war"] == pytest.approx(values["accuracy"], abs=1e-12)
 
 
 def test_quadratic_kappa_worked_by_hand():

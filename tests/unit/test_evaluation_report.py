@@ -5,8 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affectflow.dataset.clips import read_clips
+from affectflow.dataset.index import build_index, write_index
 from affectflow.dataset.tasks import DAISEE_TASKS, Task
 from affectflow.errors import UserError
+from affectflow.evaluation.metrics import metric_names
 from affectflow.evaluation.report import (
     evaluate,
     read_metrics,
@@ -20,6 +23,7 @@ from affectflow.evaluation.tables import (
     results_table,
     write_results,
 )
+from affectflow.figures.table import results_html
 
 SPLITS = ("train", "validation", "test")
 # Dissertation, Table 4.1: clips per level, boredom, engagement, confusion, frustration. Frustration
@@ -64,52 +68,98 @@ def study(rows, task=TASK):
 
 
 @pytest.fixture(scope="module")
-def always_majority():
-    """DAiSEE's labels, and a model that always gives the majority level of training."""
-    clips = pd.concat(
-        pd.DataFrame(
-            {
-                "clip_id": [f"{split}{i}" for i in range(sum(levels[0]))],
-                "subject": [f"{split}-{i % 20}" for i in range(sum(levels[0]))],
-                "split": split,
-            }
-            | {
-                task.name: pd.array(np.repeat(range(4), counts), dtype="Int64")
-                for task, counts in zip(DAISEE_TASKS, levels, strict=True)
-            }
-        )
-        for split, levels in TABLE_4_1.items()
-    )
+def daisee_index(tmp_path_factory):
+    """The index of DAiSEE's label files, as distributed, with Table 4.1's counts."""
+    root = tmp_path_factory.mktemp("labels")
+    (root / "Labels").mkdir()
+    # DAiSEE's labelled subjects: 69, 19 and 21.
+    places, subjects = (1, 2, 5), (69, 19, 21)
+    for place, count, (split, states) in zip(places, subjects, TABLE_4_1.items(), strict=True):
+        lines = ["ClipID,Boredom,Engagement,Confusion,Frustration "]
+        columns = [np.repeat(range(4), counts) for counts in states]
+        for n, levels in enumerate(zip(*columns, strict=True)):
+            clip = f"{place}{n % count:05d}{n:04d}"
+            lines.append(f"{clip}.avi,{','.join(map(str, levels))}")
+        path = root / "Labels" / f"{split.capitalize()}Labels.csv"
+        path.write_text("\n".join(lines) + "\n")
+    # Labels count with or without a video, but a data set without any is refused.
+    video = root / "DataSet" / "Test" / clip[:6] / clip / f"{clip}.avi"
+    video.parent.mkdir(parents=True)
+    video.touch()
+    folder = root / "index"
+    write_index(build_index({"layout": "daisee", "root": str(root)}, 1), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def always_majority(daisee_index):
+    """What is said of a model that gives each clip training's majority level and its shares."""
+    clips = read_clips(daisee_index / "clips.csv", DAISEE_TASKS)
     predictions = clips.melt(
-        ["clip_id", "subject", "split"], var_name="task", value_name="label"
+        ["clip_id", "subject", "split"], [task.name for task in DAISEE_TASKS], "task", "label"
     ).assign(predicted=lambda table: (table["task"] == "engagement") * 2)
-    return evaluate(predictions, clips, DAISEE_TASKS, resamples=50)
+    train = dict(zip((task.name for task in DAISEE_TASKS), TABLE_4_1["train"], strict=True))
+    for level in range(4):
+        share = {state: counts[level] / sum(counts) for state, counts in train.items()}
+        predictions[f"p_{level}"] = predictions["task"].map(share)
+    path = daisee_index / "predictions.csv"
+    predictions.to_csv(path, index=False, float_format="%.6f")
+    return evaluate(read_predictions(path), clips, DAISEE_TASKS, resamples=50)
+
+
+def test_levels_csv_is_table_4_1(daisee_index):
+    with (daisee_index / "levels.csv").open(newline="") as file:
+        found = list(csv.reader(file))
+    expected = [["split", "state", "level_0", "level_1", "level_2", "level_3", "total"]]
+    for split, states in TABLE_4_1.items():
+        for task, counts in zip(DAISEE_TASKS, states, strict=True):
+            expected.append([split, task.name, *map(str, counts), str(sum(counts))])
+    assert found == expected
+    assert [int(row[-1]) for row in found[1::4]] == [5358, 1429, 1784]
 
 
 @pytest.mark.parametrize(
-    ("state", "level", "percent", "macro_f1"),
-    # From Table 4.1: 823, 882, 1200 and 1388 of 1784 clips; macro-F1 is 2p / (1 + p) / 4.
+    ("state", "level", "percent", "macro_f1", "random_percent"),
+    # From Table 4.1: 823, 882, 1200 and 1388 of 1784 clips; macro-F1 is 2p / (1 + p) / 4. Drawing
+    # levels is right with the sum over levels of training share times test share.
     [
-        ("boredom", 0, 46.13, 0.158),
-        ("engagement", 2, 49.44, 0.165),
-        ("confusion", 0, 67.26, 0.201),
-        ("frustration", 0, 77.80, 0.219),
+        ("boredom", 0, 46.13, 0.158, 35.17),
+        ("engagement", 2, 49.44, 0.165, 45.58),
+        ("confusion", 0, 67.26, 0.201, 51.59),
+        ("frustration", 0, 77.80, 0.219, 63.98),
     ],
 )
-def test_floors_of_daisee(always_majority, state, level, percent, macro_f1):
+def test_floors_of_daisee(always_majority, state, level, percent, macro_f1, random_percent):
     scores = always_majority["splits"]["test"][state]
     assert scores["majority_level"] == level
     assert scores["majority_from"] == "training labels"
     assert scores["predicts_one_level"] is True
     assert scores["n_scored"] == scores["n_labelled"] == 1784
+    assert scores["n_subjects"] == 21
     metrics = {name: entry["value"] for name, entry in scores["metrics"].items()}
-    assert round(100 * metrics["floor_accuracy"], 2) == percent
+    assert f"{100 * metrics['accuracy']:.2f}" == f"{percent:.2f}"
+    assert metrics["war"] == metrics["accuracy"]
     assert round(metrics["floor_macro_f1"], 3) == macro_f1
     assert metrics["floor_balanced_accuracy"] == 0.25
     for name in ("accuracy", "macro_f1", "balanced_accuracy", "mae"):
         assert metrics[name] == metrics[f"floor_{name}"]
+    for name in ("mse", "ece", "brier"):  # predictions.csv has 6 decimals
+        assert metrics[name] == pytest.approx(metrics[f"floor_{name}"], abs=1e-5)
     assert metrics["kappa"] == 0
     assert scores["metrics"]["kappa"]["ci_low"] == scores["metrics"]["kappa"]["ci_high"] == 0
+    assert 100 * metrics["random_accuracy"] == pytest.approx(random_percent, abs=0.1)
+    assert metrics["random_balanced_accuracy"] == pytest.approx(0.25, abs=0.002)
+    assert metrics["random_kappa"] == pytest.approx(0, abs=0.002)
+    assert metrics["random_macro_f1"] == pytest.approx(0.25, abs=0.001)
+
+
+def test_a_collapsed_model_is_flagged_and_above_no_floor(always_majority):
+    results = results_table({"constant": always_majority})
+    test = results[results["split"] == "test"]
+    assert test.loc[test["metric"] == "collapsed", "value"].tolist() == [1, 1, 1, 1]
+    page = results_html(results)
+    assert page.count("predicts one level") == 12
+    assert "▲</span>" not in page
 
 
 def test_the_floor_on_validation_is_the_majority_of_training(always_majority):
@@ -143,6 +193,104 @@ def test_says_how_many_labelled_clips_were_scored():
     assert scores["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert scores["metrics"]["accuracy"]["value"] == 1
     assert scores["predicts_one_level"] is False
+
+
+def test_says_of_whom_clips_were_scored():
+    rows = [("test", "b", 1, 1), ("test", "b", 2, None), ("test", "a", 0, 0)]
+    rows += [("test", "gone", 1, None), ("test", "unlabelled", None, 1), ("train", "c", 1, 0)]
+    found = evaluate(*study(rows), [TASK], resamples=20)
+    scores = found["splits"]["test"]["engagement"]
+    assert scores["subjects"] == {
+        "n_labelled": {"a": 1, "b": 2, "gone": 1},
+        "n_scored": {"a": 1, "b": 1, "gone": 0},
+    }
+    assert sum(scores["subjects"]["n_scored"].values()) == scores["n_scored"]
+    assert sum(scores["subjects"]["n_labelled"].values()) == scores["n_labelled"]
+    table = results_table({"x": found})
+    counts = estimates(table[table["split"] == "test"])
+    assert (counts["subjects_scored"].value, counts["subjects_labelled"].value) == (2, 3)
+    assert "2 of 4<br><span class=floor>2 of 3 subjects</span>" in results_html(table)
+    assert "1 of 1<br><span class=floor>1 of 1 subject</span>" in results_html(table)
+
+
+def with_probabilities(predictions, seed=0):
+    p = np.random.default_rng(seed).dirichlet(np.ones(3), len(predictions)).round(6)
+    return predictions.assign(**{f"p_{level}": p[:, level] for level in range(3)})
+
+
+def test_intervals_are_those_of_rescored_clips():
+    # Literally: draw subjects, put the clips of each draw into a table, and score that table.
+    rng = np.random.default_rng(1)
+    rows = [("test", f"s{i % 6}", *map(int, rng.integers(0, 3, 2))) for i in range(70)]
+    predictions, clips = study(rows)
+    predictions = with_probabilities(predictions)
+    found = evaluate(predictions, clips, [TASK], 25, seed=4)["splits"]["test"]["engagement"]
+    names = sorted(set(predictions["subject"]))
+    times = np.random.default_rng(4).multinomial(6, [1 / 6] * 6, size=25)
+    values = []
+    for counts in times:
+        drawn = pd.concat(
+            [predictions[predictions["subject"] == name] for name in np.repeat(names, counts)]
+        )
+        # A clip that is drawn twice counts twice.
+        drawn = drawn.assign(clip_id=[f"d{i}" for i in range(len(drawn))])
+        table = drawn.rename(columns={"label": "engagement"})
+        again = evaluate(drawn, table, [TASK], 1)["splits"]["test"]["engagement"]["metrics"]
+        values.append({name: entry["value"] for name, entry in again.items()})
+    # Not the floors: without training labels each table would have a majority of its own.
+    for name in metric_names(TASK):
+        own = np.array([value[name] for value in values], dtype=float)
+        low, high = np.nanpercentile(own, [2.5, 97.5])
+        assert found["metrics"][name]["ci_low"] == pytest.approx(low, abs=2e-8), name
+        assert found["metrics"][name]["ci_high"] == pytest.approx(high, abs=2e-8), name
+
+
+def test_without_probabilities_their_scores_say_why():
+    predictions, clips = study([("test", "a", 0, 0), ("test", "b", 1, 1)])
+    metrics = evaluate(predictions, clips, [TASK], 20)["splits"]["test"]["engagement"]["metrics"]
+    for name in ("mse", "ece", "brier"):
+        assert metrics[name]["value"] is None
+        assert metrics[name]["reason"] == "the predictions have no probabilities"
+        assert metrics[f"floor_{name}"]["value"] is not None
+
+
+def test_floors_of_probabilities_are_the_training_shares():
+    rows = [("train", "c", level, 0) for level in (0, 0, 0, 2)]
+    predictions, clips = study([*rows, ("test", "a", 0, 0), ("test", "b", 1, 2)])
+    metrics = evaluate(predictions, clips, [TASK], 20)["splits"]["test"]["engagement"]["metrics"]
+    # Shares 0.75, 0, 0.25; expected level 0.5; always level 0, which is right for one of two.
+    assert metrics["floor_mse"]["value"] == pytest.approx((0.5**2 + 0.5**2) / 2)
+    assert metrics["floor_ece"]["value"] == pytest.approx(0.75 - 0.5)
+    first, second = 2 * 0.25**2, 0.75**2 + 1 + 0.25**2
+    assert metrics["floor_brier"]["value"] == pytest.approx((first + second) / 2)
+
+
+def test_a_random_floor_has_no_interval_and_says_so():
+    predictions, clips = study([("test", "a", 0, 0), ("test", "b", 1, 1)])
+    found = evaluate(predictions, clips, [TASK], 20, seed=3)
+    assert found["random_floor"] == {"draws": 10_000, "seed": 3}
+    entry = found["splits"]["test"]["engagement"]["metrics"]["random_accuracy"]
+    assert entry["value"] == pytest.approx(0.5, abs=0.02)
+    assert (entry["ci_low"], entry["ci_high"]) == (None, None)
+    assert entry["reason"] == "no interval: a mean over draws"
+
+
+def test_no_resamples_are_no_intervals():
+    predictions, clips = study([("test", "a", 0, 0), ("test", "b", 1, 2)])
+    metrics = evaluate(predictions, clips, [TASK], 0)["splits"]["test"]["engagement"]["metrics"]
+    assert metrics["accuracy"]["value"] == 0.5
+    assert metrics["accuracy"]["reason"] == "no interval: 0 resamples"
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.4, 0.2), (1.1, -0.1, 0.0), (0.5, 0.5, np.nan)])
+def test_probabilities_of_other_levels_are_refused(wrong):
+    predictions, clips = study([("test", "a", 0, 0), ("test", "b", 1, 1)])
+    predictions = with_probabilities(predictions)
+    predictions.loc[1, ["p_0", "p_1", "p_2"]] = wrong
+    with pytest.raises(UserError, match="probabilities of clip clip1 for engagement are no 3"):
+        evaluate(predictions, clips, [TASK])
+    with pytest.raises(UserError, match="probabilities of clip clip0 for engagement are no 3"):
+        evaluate(with_probabilities(predictions).drop(columns="p_2"), clips, [TASK])
 
 
 def test_without_training_labels_the_scored_labels_decide_the_floor():
@@ -184,6 +332,7 @@ def test_intervals_hang_on_the_seed_and_on_nothing_else():
     rng = np.random.default_rng(0)
     rows = [("test", f"s{i % 7}", *map(int, rng.integers(0, 3, 2))) for i in range(90)]
     predictions, clips = study(rows)
+    predictions = with_probabilities(predictions)
     first = evaluate(predictions, clips, [TASK], 200, seed=1)
     shuffled = predictions.sample(frac=1, random_state=0)
     assert evaluate(shuffled, clips[::-1], [TASK], 200, seed=1) == first
@@ -205,6 +354,7 @@ def test_a_subject_in_two_splits_is_refused():
         ("label", -1, "label of clip clip0 is no level"),
         ("label", 2, "clip clip0 has another label"),
         ("clip_id", "elsewhere", "clip elsewhere has another label"),
+        ("subject", "c", "clip clip0 has another label, split or subject"),
     ],
 )
 def test_predictions_of_another_clip_table_are_refused(column, value, message):

@@ -1,4 +1,4 @@
-"""Score an experiment's predictions: every metric with its floor and its 95% interval."""
+"""Score an experiment's predictions: every metric with its floors and its 95% interval."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path

@@ -3,13 +3,15 @@
 Clips of one person resemble each other, so the persons, not the clips, are the independent draws:
 the cluster bootstrap (Davison and Hinkley 1997, Bootstrap Methods, section 3.8) draws as many
 subjects as there are, with replacement, and each brings all of its clips. Every metric here is a
-function of the confusion matrix, and a resample's matrix is the sum of its subjects' matrices, so
+function of counts or sums over clips (the confusion matrix, the sums of
+`affectflow.evaluation.probabilities`), and a resample's sums are those of its subjects added up, so
 a thousand resamples are one matrix product and give exactly the metric of the resampled clips.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from affectflow.dataset.tasks import Task
 
 PERCENTILES = (2.5, 97.5)
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -57,32 +61,27 @@ def subject_confusions(
     return confusions
 
 
-def resample(confusions: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
-    """Return the confusion matrices of `resamples` draws of subjects with replacement.
+def resample(sums: NDArray[Number], resamples: int, seed: int) -> NDArray[Number]:
+    """Return the sums over `resamples` draws of subjects with replacement.
 
-    The draw depends on the seed and the number of subjects only, so predictors scored on the
-    same subjects meet the same draws.
+    The draw depends on the seed and the number of subjects only, so all metrics, and all
+    predictors scored on the same subjects, meet the same draws.
 
     Parameters
     ----------
-    confusions : int array of shape (subjects, levels, levels)
+    sums : array of shape (subjects, ...)
+        What adds over subjects, such as their confusion matrices.
     resamples, seed : int
 
     Returns
     -------
-    int64 array of shape (resamples, levels, levels)
+    array of shape (resamples, ...)
+        Of the type of `sums`.
     """
-    subjects = len(confusions)
+    subjects = len(sums)
     even = np.full(subjects, 1 / subjects)
     times_drawn = np.random.default_rng(seed).multinomial(subjects, even, size=resamples)
-    return np.tensordot(times_drawn, confusions, axes=1)
-
-
-def constant(confusions: NDArray[np.int64], level: int) -> NDArray[np.int64]:
-    """Return the confusion matrices, (..., levels, levels), of always predicting `level`."""
-    floor = np.zeros_like(confusions)
-    floor[..., level] = confusions.sum(axis=-1)
-    return floor
+    return np.tensordot(times_drawn, sums, axes=1)
 
 
 def from_confusion(confusion: NDArray[np.int64], task: Task) -> dict[str, NDArray[np.float64]]:
@@ -110,6 +109,8 @@ def from_confusion(confusion: NDArray[np.int64], task: Task) -> dict[str, NDArra
         "accuracy": _ratio(hit.sum(axis=-1), total),
         "macro_f1": _ratio(np.where(present, f1, 0).sum(axis=-1), present.sum(axis=-1)),
         "balanced_accuracy": _ratio(np.where(present, recall, 0).sum(axis=-1), present.sum(-1)),
+        # Recall times support is the hits: weighted average recall is accuracy.
+        "war": _ratio(hit.sum(axis=-1), total),
     }
     if task.kind == "ordinal":
         codes = np.arange(len(task.levels))
@@ -124,28 +125,27 @@ def from_confusion(confusion: NDArray[np.int64], task: Task) -> dict[str, NDArra
     return values
 
 
-def intervals(draws: NDArray[np.int64], task: Task) -> dict[str, Interval]:
-    """Return each metric's 95% percentile interval over resampled confusion matrices.
+def intervals(resampled: dict[str, NDArray[np.float64]]) -> dict[str, Interval]:
+    """Return each metric's 95% percentile interval over its values in the resamples.
 
     A metric can be undefined in a resample (no clip of a level was drawn). Its interval then
     runs over the resamples that define it; a metric that none defines has none.
 
     Parameters
     ----------
-    draws : int array of shape (resamples, levels, levels)
-        As from `resample`.
-    task : Task
+    resampled : dict of str to float array of shape (resamples,)
+        As from `from_confusion` or `probabilities.from_sums` of what `resample` returned.
 
     Returns
     -------
     dict of str to Interval
     """
     found = {}
-    for name, values in from_confusion(draws, task).items():
-        values = values[~np.isnan(values)]
-        if values.size:
-            low, high = np.percentile(values, PERCENTILES)
-            found[name] = Interval(float(low), float(high), values.size)
+    for name, values in resampled.items():
+        defined = values[~np.isnan(values)]
+        if defined.size:
+            low, high = np.percentile(defined, PERCENTILES)
+            found[name] = Interval(float(low), float(high), defined.size)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The numbers for one task: scikit-learn's definitions, with every free choice stated.
+"""The numbers for one task's predicted levels: scikit-learn's, with every free choice stated.
 
 Averages over levels (macro-F1, balanced accuracy) run over the levels that occur in the labels.
 That set is the same for every predictor scored on the same clips, its floor included, so their
@@ -15,9 +15,11 @@ from sklearn.metrics import (
     cohen_kappa_score,
     mean_absolute_error,
     precision_recall_fscore_support,
+    recall_score,
 )
 
 from affectflow.dataset.tasks import Task
+from affectflow.evaluation.probabilities import score_names
 
 PER_LEVEL = ("precision", "recall", "f1")
 
@@ -32,20 +34,21 @@ UNDEFINED = {
 
 def metric_names(task: Task) -> list[str]:
     """Return the names of a task's metrics, in the order in which they are reported."""
-    summary = ["accuracy", "macro_f1", "balanced_accuracy"]
+    summary = ["accuracy", "macro_f1", "balanced_accuracy", "war"]
     if task.kind == "ordinal":
         summary += ["kappa", "mae"]
+    summary += score_names(task)
     levels = range(len(task.levels))
     return summary + [f"{name}_level_{level}" for name in PER_LEVEL for level in levels]
 
 
 def why_undefined(name: str) -> str:
     """Say in words when the metric `name` has no value although clips were scored."""
-    return UNDEFINED[name.split("_level_")[0]]
+    return UNDEFINED[name.removeprefix("random_").split("_level_")[0]]
 
 
 def measure(label: NDArray[np.int64], predicted: NDArray[np.int64], task: Task) -> dict[str, float]:
-    """Score one task's predictions.
+    """Score one task's predicted levels; `probabilities` has the scores of probabilities.
 
     Parameters
     ----------
@@ -57,13 +60,17 @@ def measure(label: NDArray[np.int64], predicted: NDArray[np.int64], task: Task) 
     Returns
     -------
     dict of str to float
-        A value for each of `metric_names(task)`; NaN where it is undefined.
+        A value for each of `metric_names(task)` that rests on levels; NaN where it is undefined.
 
         ``accuracy``
             Share of clips whose predicted level is the label (`accuracy_score`).
         ``macro_f1``, ``balanced_accuracy``
             Mean F1 and mean recall over the levels that occur in `label`. The second is
-            `balanced_accuracy_score`, also known as UAR.
+            `balanced_accuracy_score`, also known as UAR (unweighted average recall).
+        ``war``
+            Weighted average recall, each level's recall weighted by its clips
+            (`recall_score(average="weighted")`): the same number as accuracy, under the name that
+            papers on facial expressions give it.
         ``kappa``
             Quadratic weighted kappa (Cohen 1968), with ``(i - j)**2`` over all the task's levels,
             `cohen_kappa_score(weights="quadratic")`: 0 for any constant predictor.
@@ -81,6 +88,7 @@ def measure(label: NDArray[np.int64], predicted: NDArray[np.int64], task: Task) 
         "accuracy": accuracy_score(label, predicted),
         "macro_f1": np.mean(f1[present]),
         "balanced_accuracy": np.mean(recall[present]),
+        "war": recall_score(label, predicted, average="weighted", zero_division=0),
     }
     if task.kind == "ordinal":
         values["kappa"] = _kappa(label, predicted, codes)

@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
+from affectflow.evaluation import floors
 from affectflow.evaluation.intervals import (
     Interval,
-    constant,
+    from_confusion,
     intervals,
     resample,
     subject_confusions,
 )
 from affectflow.evaluation.metrics import measure, metric_names, why_undefined
+from affectflow.evaluation.probabilities import from_sums, subject_sums
 from affectflow.provenance.atomic import write_text
 
-FLOORS = ("accuracy", "macro_f1", "balanced_accuracy", "mae")
 DIGITS = 8
+# Probabilities are written with 6 decimals; a sum further from 1 is no rounding.
+SUM_TOLERANCE = 1e-3
 
 
 def evaluate(
@@ -40,22 +43,26 @@ def evaluate(
     Parameters
     ----------
     predictions : pandas.DataFrame
-        A row per scored clip and task: `clip_id, subject, split, task, label, predicted`; `label`
-        is missing where the clip has none for that task.
+        A row per scored clip and task: `clip_id, subject, split, task, label, predicted`, and
+        `p_0` to `p_(K - 1)` for a task of K levels; `label` is missing where the clip has none for
+        that task. Predictions without a column `p_0` have no scores of probabilities.
     clips : pandas.DataFrame
-        The clip table: `clip_id, split` and a column of level codes per task.
+        The clip table: `clip_id, subject, split` and a column of level codes per task.
     tasks : list of Task
     resamples, seed : int
-        Of the intervals; see `affectflow.evaluation.intervals`.
+        Of the intervals; see `affectflow.evaluation.intervals`. The seed is the random floor's too.
 
     Returns
     -------
     dict
-        The content of metrics.json: ``intervals`` says how they were made; ``splits[split][task]``
-        holds the counts, the majority level, the confusion matrix, ``predicts_one_level`` and
-        ``metrics[name] = {value, ci_low, ci_high}``. A None has a ``reason`` beside it. A
-        ``floor_`` metric is that of always predicting the level which is most frequent in the
-        training labels (where there are none, in the labels scored), on the same clips.
+        The content of metrics.json: ``intervals`` and ``random_floor`` say how they were made;
+        ``splits[split][task]`` holds the counts, ``subjects`` (how many of each subject's clips
+        are labelled, and how many of these were scored), the majority level, the confusion matrix,
+        ``predicts_one_level`` and ``metrics[name] = {value, ci_low, ci_high}``. A None has a
+        ``reason`` beside it. A ``floor_`` metric is that of always predicting the level which is
+        most frequent in the training labels (where there are none, in the labels scored), on the
+        same clips; a ``random_`` metric is the mean of drawing levels with their shares of those
+        labels. See `affectflow.evaluation.floors`.
 
     Raises
     ------
@@ -63,7 +70,8 @@ def evaluate(
         If predictions and clip table do not belong together, or a subject is in two splits.
     """
     check(predictions, clips, tasks)
-    labelled = predictions[predictions["label"].notna()]
+    # In a fixed order, so that sums of probabilities are the same to the last bit.
+    labelled = predictions[predictions["label"].notna()].sort_values("clip_id")
     splits = {}
     for split in SPLITS:
         known = clips[clips["split"] == split]
@@ -72,92 +80,134 @@ def evaluate(
         splits[split] = {
             task.name: _score(
                 labelled[(labelled["split"] == split) & (labelled["task"] == task.name)],
+                known[known[task.name].notna()],
                 clips.loc[clips["split"] == "train", task.name].dropna().to_numpy(np.int64),
-                int(known[task.name].notna().sum()),
                 task,
                 resamples,
                 seed,
             )
             for task in tasks
         }
-    method = {"level": 0.95, "resampled": "subjects", "resamples": resamples, "seed": seed}
-    return {"intervals": method, "splits": splits}
+    return {
+        "intervals": {"level": 0.95, "resampled": "subjects", "resamples": resamples, "seed": seed},
+        "random_floor": {"draws": floors.DRAWS, "seed": seed},
+        "splits": splits,
+    }
 
 
 def _score(
     rows: pandas.DataFrame,
+    known: pandas.DataFrame,
     train_labels: NDArray[np.int64],
-    n_labelled: int,
     task: Task,
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
+    subject = rows["subject"].to_numpy()
     label = rows["label"].to_numpy(np.int64)
     predicted = rows["predicted"].to_numpy(np.int64)
-    confusions = subject_confusions(rows["subject"].to_numpy(), label, predicted, len(task.levels))
-    majority = _majority(train_labels if train_labels.size else label)
-    values = {}
-    if label.size:
-        values = measure(label, predicted, task)
-        if majority is not None:
-            floor = measure(label, np.full_like(label, majority), task)
-            values |= {f"floor_{name}": floor[name] for name in FLOORS if name in floor}
+    levels = len(task.levels)
+    values: dict[str, float] = {}
     found: dict[str, Interval] = {}
-    if len(confusions) > 1:
-        draws = resample(confusions, resamples, seed)
-        found = intervals(draws, task)
-        if majority is not None:
-            floor_found = intervals(constant(draws, majority), task)
-            found |= {f"floor_{name}": floor_found[name] for name in FLOORS if name in floor_found}
-    subjects = len(confusions)
+    majority = None
+    seen = train_labels if train_labels.size else label
+    if seen.size:
+        share = floors.shares(seen, levels)
+        majority = int(share.argmax())  # the lowest of equals
+    if label.size:
+        probability = _probability(rows, task)
+        values, found = _measure(subject, label, predicted, probability, task, resamples, seed)
+        always = np.full_like(label, majority)
+        blind = np.tile(share, (label.size, 1))
+        floor, floor_found = _measure(subject, label, always, blind, task, resamples, seed)
+        drawn = floors.random_floor(label, share, task, seed)
+        values |= {f"floor_{name}": floor[name] for name in floors.MAJORITY if name in floor}
+        values |= {f"random_{name}": value for name, value in drawn.items()}
+        found |= {f"floor_{name}": interval for name, interval in floor_found.items()}
+    labelled = known["subject"].value_counts().sort_index()
+    scored = rows["subject"].value_counts().reindex(labelled.index, fill_value=0)
+    subjects = int((scored > 0).sum())
     return {
         "kind": task.kind,
         "levels": list(task.levels),
         "n_scored": int(label.size),
-        "n_labelled": n_labelled,
+        "n_labelled": len(known),
         "n_subjects": subjects,
+        "subjects": {"n_labelled": labelled.to_dict(), "n_scored": scored.to_dict()},
         "majority_level": majority,
         "majority_from": "training labels" if train_labels.size else "scored labels",
         "predicts_one_level": bool(np.unique(predicted).size == 1) if label.size else None,
-        "confusion": confusions.sum(axis=0).tolist(),
+        "confusion": subject_confusions(subject, label, predicted, levels).sum(axis=0).tolist(),
         "metrics": {
-            name: _entry(name, values.get(name), found.get(name), subjects, resamples)
+            name: _entry(name, values, found.get(name), subjects, resamples)
             for name in _reported(task)
         },
     }
+
+
+def _probability(rows: pandas.DataFrame, task: Task) -> NDArray[np.float64] | None:
+    if "p_0" not in rows:
+        return None
+    return rows[[f"p_{level}" for level in range(len(task.levels))]].to_numpy(np.float64)
+
+
+def _measure(
+    subject: NDArray[np.object_],
+    label: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    probability: NDArray[np.float64] | None,
+    task: Task,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """Return each metric of a predictor, be it a model or a floor, and its interval."""
+    confusions = subject_confusions(subject, label, predicted, len(task.levels))
+    values = measure(label, predicted, task)
+    resampled = from_confusion(resample(confusions, resamples, seed), task)
+    if probability is not None:
+        sums = subject_sums(subject, label, predicted, probability)
+        scores = from_sums(sums.sum(axis=0), task)
+        values |= {name: float(score) for name, score in scores.items()}
+        resampled |= from_sums(resample(sums, resamples, seed), task)
+    return values, intervals(resampled) if len(confusions) > 1 else {}
 
 
 def _reported(task: Task) -> list[str]:
     names = []
     for name in metric_names(task):
         names.append(name)
-        if name in FLOORS:
-            names.append(f"floor_{name}")
+        names += [f"floor_{name}"] * (name in floors.MAJORITY)
+        names += [f"random_{name}"] * (name in floors.RANDOM)
     return names
 
 
-def _majority(labels: NDArray[np.int64]) -> int | None:
-    """Return the most frequent level, the lowest of equals; None without labels."""
-    return int(np.bincount(labels).argmax()) if labels.size else None
-
-
 def _entry(
-    name: str, value: float | None, interval: Interval | None, subjects: int, resamples: int
+    name: str,
+    values: dict[str, float],
+    interval: Interval | None,
+    subjects: int,
+    resamples: int,
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {"value": None, "ci_low": None, "ci_high": None}
-    if value is None:
+    if not subjects:
         entry["reason"] = "no labelled clip was scored"
-    elif math.isnan(value):
+    elif name not in values:
+        entry["reason"] = "the predictions have no probabilities"
+    elif math.isnan(values[name]):
         entry["reason"] = why_undefined(name)
     else:
-        entry["value"] = _rounded(value)
-        if interval is None:
-            entry["reason"] = f"no interval: {subjects} subject" + "s" * (subjects != 1)
-        else:
+        entry["value"] = _rounded(values[name])
+        if interval is not None:
             entry["ci_low"] = _rounded(interval.low)
             entry["ci_high"] = _rounded(interval.high)
             if interval.defined < resamples:
                 entry["resamples_defined"] = interval.defined
+        elif name.startswith("random_"):
+            entry["reason"] = "no interval: a mean over draws"
+        elif subjects > 1:
+            entry["reason"] = f"no interval: {resamples} resamples"
+        else:
+            entry["reason"] = "no interval: 1 subject"
     return entry
 
 
@@ -171,8 +221,9 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
     Raises
     ------
     UserError
-        On an unknown task, a clip scored twice, a level out of range, a label that is not the
-        clip table's, or a subject in two splits.
+        On an unknown task, a clip scored twice, a level out of range, probabilities that are not
+        those of a task's levels, a label, split or subject that is not the clip table's, or a
+        subject in two splits.
     """
     remedy = "Remove this experiment's folder in results/experiments and run again."
     levels = {task.name: len(task.levels) for task in tasks}
@@ -189,6 +240,8 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
         if beyond.any():
             clip = predictions.loc[beyond, "clip_id"].iloc[0]
             raise UserError(f"predictions: {name} of clip {clip} is no level of its task", remedy)
+    if "p_0" in predictions:
+        _check_probabilities(predictions, levels, remedy)
     split_counts = predictions.groupby("subject")["split"].nunique()
     if (split_counts > 1).any():
         subject = split_counts.index[split_counts > 1][0]
@@ -199,12 +252,37 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
     table = clips.set_index("clip_id")
     for task in levels:
         own = predictions[predictions["task"] == task].set_index("clip_id")
-        known = table[["split", task]].reindex(own.index)
+        known = table[["subject", "split", task]].reindex(own.index)
         labels = own["label"].astype("Int64").fillna(-1)
-        same = (labels == known[task].astype("Int64").fillna(-1)) & (own["split"] == known["split"])
+        same = (
+            (labels == known[task].astype("Int64").fillna(-1))
+            & (own["split"] == known["split"])
+            & (own["subject"] == known["subject"])
+        )
         if not same.all():
             clip = own.index[~same][0]
-            raise UserError(f"predictions: clip {clip} has another label in the clip table", remedy)
+            raise UserError(
+                f"predictions: clip {clip} has another label, split or subject in the clip table",
+                remedy,
+            )
+
+
+def _check_probabilities(
+    predictions: pandas.DataFrame, levels: dict[str, int], remedy: str
+) -> None:
+    for task, count in levels.items():
+        own = predictions[predictions["task"] == task]
+        names = [f"p_{level}" for level in range(count)]
+        probability = own.reindex(columns=names).to_numpy(np.float64)
+        within = ((probability >= 0) & (probability <= 1)).all(axis=1)
+        sound = within & (np.abs(probability.sum(axis=1) - 1) <= SUM_TOLERANCE)
+        if not sound.all():
+            clip = own.loc[~sound, "clip_id"].iloc[0]
+            raise UserError(
+                f"predictions: the probabilities of clip {clip} for {task} are no {count} numbers "
+                "that add up to 1",
+                remedy,
+            )
 
 
 def read_predictions(path: Path) -> pandas.DataFrame:

@@ -34,16 +34,22 @@ def results_table(experiments: dict[str, dict[str, Any]]) -> pandas.DataFrame:
     -------
     pandas.DataFrame
         `COLUMNS`, in the order of the experiments, splits, states and metrics given. `metric`
-        ``collapsed`` is 1 where the experiment predicts one level for every clip of a split.
-        What has no value, or no interval, is NaN.
+        ``collapsed`` is 1 where the experiment predicts one level for every clip of a split;
+        ``subjects_scored`` and ``subjects_labelled`` count the subjects with a clip that was
+        scored, and with one that has a label. What has no value, or no interval, is NaN.
     """
     rows = []
     for experiment, metrics in experiments.items():
         for split, states in metrics["splits"].items():
             for state, scores in states.items():
                 collapsed = scores["predicts_one_level"]
-                flag = {"value": None if collapsed is None else int(collapsed)}
-                for metric, entry in (scores["metrics"] | {"collapsed": flag}).items():
+                counts = {
+                    "collapsed": None if collapsed is None else int(collapsed),
+                    "subjects_scored": scores["n_subjects"],
+                    "subjects_labelled": len(scores["subjects"]["n_labelled"]),
+                }
+                more = {name: {"value": count} for name, count in counts.items()}
+                for metric, entry in (scores["metrics"] | more).items():
                     rows.append(
                         (
                             *(experiment, split, state, metric),

@@ -22,8 +22,9 @@ NOTES = (
 )
 READING = (
     "The floor is what always predicting the most frequent training level scores on the same clips "
-    "(kappa: 0). In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is "
-    "above the floor. Guessing at random lifts macro-F1 above this floor, but neither kappa nor "
+    "(kappa: 0); random is what drawing levels with their shares of the training labels scores on "
+    "average. In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is above "
+    "both. A guess with other shares may score a little more macro-F1, but no guess lifts kappa or "
     "balanced accuracy: look for all three."
 )
 MOST_ROWS = 2000
@@ -85,11 +86,12 @@ def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
             lines.append(
                 f"<td>{escape(str(state))}{''.join(flags)}</td>"
                 + _cell(found, "macro_f1")
-                + _cell(found, "kappa", floor=0.0)
+                + _cell(found, "kappa")
                 + _cell(found, "accuracy")
                 + _cell(found, "balanced_accuracy")
                 + f"<td class=number>{scores['n_scored'].iloc[0]:,} of "
-                f"{scores['n_labelled'].iloc[0]:,}</td>"
+                f"{scores['n_labelled'].iloc[0]:,}<br>"
+                f"<span class=floor>{_subjects(found)}</span></td>"
             )
         name = f"<th scope=rowgroup rowspan={len(lines)}>{escape(str(experiment))}</th>"
         parts.append(f"<tbody><tr>{name}{'</tr><tr>'.join(lines)}</tr></tbody>")
@@ -109,17 +111,31 @@ def _flags(found: dict[str, Estimate], random: bool) -> list[str]:
     return [f"<br><span class=flag>{flag}</span>" for flag in flags]
 
 
-def _cell(found: dict[str, Estimate], metric: str, floor: float | None = None) -> str:
+def _subjects(found: dict[str, Estimate]) -> str:
+    scored, labelled = found["subjects_scored"].value, found["subjects_labelled"].value
+    return f"{scored:,.0f} of {labelled:,.0f} subject" + "s" * (labelled != 1)
+
+
+def _cell(found: dict[str, Estimate], metric: str) -> str:
     if metric not in found or isnan(found[metric].value):
         return "<td>–</td>"
     value, low, high = found[metric]
-    beside = found[f"floor_{metric}"].value if floor is None else floor
-    interval = "" if isnan(low) else f"[{low:.3f}, {high:.3f}]"
-    text = f"<span class=above>{value:.3f} ▲</span>" if low > beside else f"{value:.3f}"
+    floor = 0.0 if metric == "kappa" else found[f"floor_{metric}"].value
+    random = found[f"random_{metric}"].value
+    # Where every draw is one level, random kappa is undefined.
+    to_beat = floor if isnan(random) else max(floor, random)
+    interval = "" if isnan(low) else f"[{_three(low)}, {_three(high)}]"
+    # Without an interval low is NaN, and nothing is above.
+    text = f"<span class=above>{_three(value)} ▲</span>" if low > to_beat else _three(value)
     return (
         f"<td class=number>{text} <span class=range>{interval}</span><br>"
-        f"<span class=floor>floor {beside:.3f}</span></td>"
+        f"<span class=floor>floor {_three(floor)}, random {_three(random)}</span></td>"
     )
+
+
+def _three(value: float) -> str:
+    """Return three decimals, and never -0.000."""
+    return "–" if isnan(value) else f"{round(value, 3) + 0.0:.3f}"
 
 
 def audit_html(audit: pandas.DataFrame) -> str:
