@@ -33,7 +33,8 @@ def require(package: str, name: str, where: str = "") -> str:
     """
     known = names(package)
     if name not in known:
-        kind = package.split(".")[-1].rstrip("s").replace("model", "backbone")
+        plural = package.split(".")[-1]
+        kind = {"models": "backbone", "losses": "loss"}.get(plural, plural.removesuffix("s"))
         raise UserError(f"{where}: unknown {kind} '{name}'".lstrip(": "), did_you_mean(name, known))
     return name
 
@@ -50,7 +51,13 @@ def literal(package: str, name: str, constant: str) -> Any:
     """
     file = PACKAGE.joinpath(*package.split("."), f"{require(package, name)}.py")
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+        elif isinstance(node, ast.AnnAssign):
+            target = node.target
+        else:
+            continue
+        if node.value and ast.unparse(target) == constant:
             return ast.literal_eval(node.value)
     raise AttributeError(f"{file} has no literal {constant}")
 

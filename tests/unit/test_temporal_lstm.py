@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from affectflow.dataset.tasks import DAISEE_TASKS, Task
+from affectflow.dataset.tasks import DAISEE_TASKS
 from affectflow.devices import reproducible
 from affectflow.temporal.heads.lstm import LSTMHead, build
 from affectflow.temporal.sequence_model import SequenceModel
@@ -44,15 +44,15 @@ def trainable(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def layers(head: LSTMHead) -> dict[str, nn.Module]:
-    fixed = {name: layer for name, layer in head.named_children() if name != "y"}
-    return fixed | {f"y{i}": layer for i, layer in enumerate(head.y, start=1)}
+def layers(model: SequenceModel) -> dict[str, nn.Module]:
+    fixed = dict(model.head.named_children())
+    return fixed | {f"y{i}": layer for i, layer in enumerate(model.y, start=1)}
 
 
 def test_trainable_parameters_are_table_3_1_layer_by_layer():
-    head = build(128, DAISEE_TASKS, TABLE)
-    assert {name: trainable(layer) for name, layer in layers(head).items()} == TABLE_3_1
-    assert trainable(head) == sum(TABLE_3_1.values())
+    model = SequenceModel("lstm", TABLE, 128, DAISEE_TASKS)
+    assert {name: trainable(layer) for name, layer in layers(model).items()} == TABLE_3_1
+    assert trainable(model) == sum(TABLE_3_1.values())
 
 
 def test_pinned_table_3_1_is_the_shared_one(shared):
@@ -69,7 +69,7 @@ def test_default_settings_are_experiment_1s():
 @pytest.mark.parametrize(("inputs", "units"), [(128, 256), (256, 256)])
 def test_lstm_starts_as_keras_does(inputs, units):
     torch.manual_seed(0)
-    head = build(128, DAISEE_TASKS, TABLE)
+    head = build(128, TABLE)
     layer = head.lstm if inputs == 128 else head.lstm_1
     weight, recurrent, bias, second = (p.detach() for p in layer.all_weights[0])
     # keras.initializers.GlorotUniform: limit = sqrt(6 / (fan_in + fan_out)), over (inputs, 4 units)
@@ -89,7 +89,7 @@ def test_lstm_starts_as_keras_does(inputs, units):
 
 def test_dense_layers_start_as_keras_does():
     torch.manual_seed(0)
-    layer = build(128, DAISEE_TASKS, TABLE).fc1
+    layer = build(128, TABLE).fc1
     limit = math.sqrt(6 / (256 + 128))
     assert layer.weight.abs().max() <= limit
     assert layer.weight.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.02)
@@ -97,12 +97,12 @@ def test_dense_layers_start_as_keras_does():
 
 
 def test_second_bias_stays_zero_through_training():
-    head = build(4, DAISEE_TASKS, TINY)
+    head = build(4, TINY)
     optimiser = torch.optim.Adam(head.parameters(), lr=0.1)
     for _ in range(3):
-        logits = head(torch.randn(2, 5, 4), torch.ones(2, 5, dtype=torch.bool))
+        features = head(torch.randn(2, 5, 4), torch.ones(2, 5, dtype=torch.bool))
         optimiser.zero_grad()
-        sum(scores.square().sum() for scores in logits).backward()
+        features.square().sum().backward()
         optimiser.step()
     assert not head.lstm.bias_hh_l0.any()
     assert not head.lstm_1.bias_hh_l0.any()
@@ -126,12 +126,12 @@ def keras_lstm(layer: nn.LSTM, steps: np.ndarray) -> np.ndarray:
     return np.array(out).reshape(-1, layer.hidden_size)
 
 
-def reference(head: LSTMHead, clip: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+def reference(head: LSTMHead, clip: np.ndarray, mask: np.ndarray) -> np.ndarray:
     states = keras_lstm(head.lstm_1, keras_lstm(head.lstm, clip[mask]))
     x = states[-1] if len(states) else np.zeros(head.lstm_1.hidden_size)
     for layer in (head.fc1, head.fc2):
         x = np.maximum(layer.weight.detach().double().numpy() @ x + layer.bias.detach().numpy(), 0)
-    return [y.weight.detach().double().numpy() @ x + y.bias.detach().numpy() for y in head.y]
+    return x
 
 
 masks = st.integers(1, 9).flatmap(
@@ -144,15 +144,13 @@ masks = st.integers(1, 9).flatmap(
 def test_head_is_the_equations_with_masked_frames_skipped(rows, seed):
     torch.manual_seed(seed)
     mask = torch.tensor(rows)
-    head = build(4, [Task("a", "nominal", ("x", "y")), DAISEE_TASKS[0]], TINY).eval()
+    head = build(4, TINY).eval()
     nn.init.normal_(head.fc1.bias)
     clips = torch.randn(*mask.shape, 4)
     with torch.no_grad():
-        logits = head(clips, mask)
-    assert [scores.shape[1] for scores in logits] == [2, 4]
+        features = head(clips, mask)
     for i, clip in enumerate(clips.double().numpy()):
-        for scores, wanted in zip(logits, reference(head, clip, mask[i].numpy()), strict=True):
-            np.testing.assert_allclose(scores[i], wanted, atol=2e-6)
+        np.testing.assert_allclose(features[i], reference(head, clip, mask[i].numpy()), atol=2e-6)
 
 
 @settings(max_examples=40, deadline=None)
@@ -193,7 +191,7 @@ def test_padding_anywhere_changes_nothing(frames, insertions, seed, normalise):
 
 def test_order_of_frames_matters():
     torch.manual_seed(0)
-    head = build(4, DAISEE_TASKS, TINY).eval()
+    head = build(4, TINY).eval()
     clip, mask = torch.randn(1, 6, 4), torch.ones(1, 6, dtype=torch.bool)
     with torch.no_grad():
-        assert not torch.allclose(head(clip, mask)[0], head(clip.flip(1), mask)[0], atol=1e-4)
+        assert not torch.allclose(head(clip, mask), head(clip.flip(1), mask), atol=1e-4)

@@ -12,16 +12,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.temporal.frames import evenly_spaced
-from affectflow.temporal.losses.cross_entropy import loss, probabilities
+from affectflow.temporal.objective import Objective
 from affectflow.temporal.settings import head_settings
 from affectflow.temporal.standardise import Standardise, moments
+
+TASKS = [Task("a", "ordinal", ("0", "1")), Task("b", "ordinal", ("0", "1", "2"))]
 
 
 def test_loss_is_the_hand_computed_one():
     # Probabilities 1/2, 1/2 and 3/4, 1/4 for task 1; 1/3 each for task 2.
     logits = [torch.tensor([[0.0, 0.0], [math.log(3), 0.0]]), torch.zeros(2, 3)]
+    loss = Objective("cross_entropy", TASKS)
     both = loss(logits, torch.tensor([[0, 1], [1, 2]]))
     assert both.item() == pytest.approx((math.log(2) + math.log(4)) / 2 + math.log(3), rel=1e-6)
     # Clip 1 has no label for task 1, no clip has one for task 2.
@@ -31,13 +35,13 @@ def test_loss_is_the_hand_computed_one():
 
 def test_missing_labels_give_no_gradient():
     logits = [torch.zeros(2, 2, requires_grad=True), torch.zeros(2, 3, requires_grad=True)]
-    loss(logits, torch.tensor([[0, -1], [-1, -1]])).backward()
+    Objective("cross_entropy", TASKS)(logits, torch.tensor([[0, -1], [-1, -1]])).backward()
     assert torch.equal(logits[0].grad, torch.tensor([[-0.5, 0.5], [0.0, 0.0]]))
     assert not logits[1].grad.any()
 
 
 def test_probabilities_are_the_softmax():
-    (p,) = probabilities([torch.tensor([[math.log(3), 0.0]])])
+    (p,) = Objective("cross_entropy", TASKS[:1]).probabilities([torch.tensor([[math.log(3), 0.0]])])
     torch.testing.assert_close(p, torch.tensor([[0.75, 0.25]]))
 
 
@@ -81,7 +85,7 @@ def test_standardised_training_frames_have_mean_0_and_deviation_1(normalise):
     kept = scaled[torch.from_numpy(mask)]
     np.testing.assert_allclose(kept.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(kept.std(0, correction=0), 1, rtol=1e-5)
-    assert sorted(layer.state_dict()) == ["mean", "std"]
+    assert sorted(layer.state_dict()) == ["keep", "mean", "std"]
     assert not list(layer.parameters())
 
 
@@ -124,7 +128,7 @@ def test_settings_are_read_without_torch():
     code = (
         "import sys\n"
         "from affectflow.training.experiment import read_experiment, schema\n"
-        "schema('lstm'); read_experiment({'lstm_units': [8, 8]})\n"
+        "schema('lstm', 'coral'); read_experiment({'lstm_units': [8, 8]})\n"
         "assert not {'torch', 'cv2', 'sklearn', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -84,7 +84,7 @@ def test_hdf5_and_arrays_feed_the_same_batches(tmp_path, memory):
     clips = torch.tensor([9, 2, 70, 3])
     with h5py.File(tmp_path / "embeddings.h5", "w") as file:
         file["embedding"], file["mask"] = embedding, mask
-        data = assemble(file["embedding"], file["mask"], ids, table, TASKS, 4, memory)
+        data = assemble(file["embedding"], file["mask"], ids, table, TASKS, 4, memory=memory)
         assert isinstance(data.embedding, np.ndarray) == (memory > 0)
         assert data.digest() == plain.digest()
         cpu = torch.device("cpu")

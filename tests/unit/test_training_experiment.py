@@ -38,7 +38,7 @@ def test_defaults_are_the_dissertations_training():
 def test_keys_come_back(keys):
     experiment = read_experiment(keys)
     assert keys.items() <= experiment.keys().items()
-    assert set(experiment.keys()) == set(schema("lstm"))
+    assert set(experiment.keys()) == set(schema("lstm", "cross_entropy"))
     assert read_experiment(experiment.keys()) == experiment
 
 
@@ -64,5 +64,5 @@ def test_wrong_keys_are_named(keys, message, remedy):
 
 
 def test_training_and_head_keys_do_not_collide():
-    assert not SETTINGS.keys() & (schema("lstm").keys() - SETTINGS.keys())
-    assert all("default" in spec for spec in schema("lstm").values())
+    assert not SETTINGS.keys() & (schema("lstm", "cross_entropy").keys() - SETTINGS.keys())
+    assert all("default" in spec for spec in schema("lstm", "cross_entropy").values())

@@ -9,12 +9,13 @@ import pandas
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_sequences import TASKS, sequences, train
+from training_sequences import TASKS, predictions, sequences, train
 
 from affectflow.devices import choose
 from affectflow.errors import UserError
+from affectflow.temporal.decide import Decision
 from affectflow.training.model_files import load_model, save_model
-from affectflow.training.predict import predict, write_predictions
+from affectflow.training.predict import write_predictions
 
 CPU = torch.device("cpu")
 
@@ -27,14 +28,16 @@ def fitted(tmp_path_factory):
 @pytest.fixture
 def saved(tmp_path, fitted):
     files = tmp_path / "model.safetensors", tmp_path / "model.json"
-    save_model(fitted.model, *files, {"seed": 3})
+    save_model(fitted.model, *files, [Decision("mode")] * 2, {"seed": 3})
     return files
 
 
 def test_saved_model_predicts_the_same(fitted, saved):
     data = sequences()
     pandas.testing.assert_frame_equal(
-        predict(load_model(*saved, CPU), data), predict(fitted.model, data), check_exact=True
+        predictions(load_model(*saved, CPU), data),
+        predictions(fitted.model, data),
+        check_exact=True,
     )
 
 
@@ -44,6 +47,8 @@ def test_description_says_all(saved):
     assert content["settings"] == {"lstm_units": [12, 8], "dropout": 0.3, "fc_units": [8, 8]}
     assert (content["dim"], content["normalise"]) == (6, "clip")
     assert [task["name"] for task in content["tasks"]] == ["engagement", "camera"]
+    assert content["loss"] == "cross_entropy"
+    assert content["decisions"] == [{"rule": "mode", "cuts": []}] * 2
     assert content["trained"] == {"seed": 3}
 
 
@@ -100,7 +105,7 @@ def test_truncated_or_swapped_weights_are_refused(saved):
 
 def test_predictions_keep_the_contract(fitted, tmp_path):
     data = sequences()
-    write_predictions(predict(fitted.model, data), tmp_path / "predictions.csv")
+    write_predictions(predictions(fitted.model, data), tmp_path / "predictions.csv")
     lines = (tmp_path / "predictions.csv").read_text().splitlines()
     assert lines[0] == "clip_id,subject,split,task,label,predicted,p_0,p_1,p_2"
     table = pandas.read_csv(tmp_path / "predictions.csv", dtype={"clip_id": str, "subject": str})
@@ -122,7 +127,7 @@ def test_predictions_keep_the_contract(fitted, tmp_path):
 
 def test_predictions_do_not_depend_on_the_batch(fitted):
     data = sequences()
-    one, all_ = predict(fitted.model, data, batch=1), predict(fitted.model, data, batch=500)
+    one, all_ = predictions(fitted.model, data, batch=1), predictions(fitted.model, data, batch=500)
     columns = ["p_0", "p_1", "p_2"]
     np.testing.assert_allclose(one[columns], all_[columns], atol=2e-6)
 

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from training_sequences import SMALL, TASKS, arrays, sequences, train
+from training_sequences import SMALL, TASKS, arrays, predictions, sequences, train
 
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
+from affectflow.temporal.objective import Objective
 from affectflow.training.data import assemble
-from affectflow.training.predict import predict
 from affectflow.training.validation import score, validate
 
 LEARN = {**SMALL, "epochs": 40, "dropout": 0.1, "select_by": "kappa"}
@@ -22,7 +22,7 @@ CHANCE = math.log(3) + math.log(2)
 
 
 def kappa_on_test(fitted) -> float:
-    table = predict(fitted.model, sequences())
+    table = predictions(fitted.model, sequences())
     rows = table[(table["split"] == "test") & (table["task"] == "engagement")].dropna()
     return score(rows["label"].to_numpy(int), rows["predicted"].to_numpy(int), TASKS[0])["kappa"]
 
@@ -54,7 +54,7 @@ def test_history_has_a_row_per_epoch_and_the_best_is_kept(tmp_path):
         "learning_rate",
     } <= set(history.columns)
     assert not [name for name in history.columns if "second" in name or "time" in name]
-    rows = predict(fitted.model, sequences())
+    rows = predictions(fitted.model, sequences())
     rows = rows[(rows["split"] == "validation") & (rows["task"] == "camera")]
     accuracy = (rows["label"] == rows["predicted"]).mean()
     kept = history.set_index("epoch").loc[fitted.best_epoch]
@@ -104,7 +104,7 @@ def test_two_clips_are_enough(tmp_path):
     few = table.groupby("split").nth([2]).sort_index()
     fitted = train(tmp_path, assemble(embedding, mask, ids, few, TASKS), epochs=2)
     assert np.isfinite(fitted.history["validation_loss"]).all()
-    assert len(predict(fitted.model, assemble(embedding, mask, ids, few, TASKS))) == 6
+    assert len(predictions(fitted.model, assemble(embedding, mask, ids, few, TASKS))) == 6
 
 
 def test_diverging_loss_is_the_users_error(tmp_path):
@@ -151,7 +151,9 @@ def test_level_that_never_occurs_has_no_say_in_macro_f1():
 def test_one_level_everywhere_has_kappa_0_and_a_task_without_labels_no_say():
     tasks = [*TASKS, Task("extra", "ordinal", ("no", "yes"))]
     logits = [torch.eye(3)[[0, 0]], torch.eye(2)[[1, 1]], torch.eye(2)]
-    row = validate(logits, torch.tensor([[0, 0, -1], [0, 1, -1]]), tasks)
+    row = validate(
+        logits, torch.tensor([[0, 0, -1], [0, 1, -1]]), Objective("cross_entropy", tasks)
+    )
     assert row["validation_kappa_engagement"] == 0
     assert np.isnan(row["validation_accuracy_extra"])
     assert row["validation_accuracy"] == pytest.approx((1 + 1 / 2) / 2)

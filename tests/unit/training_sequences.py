@@ -9,11 +9,13 @@ import pandas
 import torch
 
 from affectflow.dataset.tasks import Task
+from affectflow.temporal.decide import Decision
+from affectflow.temporal.sequence_model import SequenceModel
 from affectflow.training.data import SequenceData, assemble
 from affectflow.training.experiment import Experiment, read_experiment
 from affectflow.training.fit import Fitted, fit, write_history
 from affectflow.training.model_files import save_model
-from affectflow.training.predict import predict, write_predictions
+from affectflow.training.predict import predict, tabulate, write_predictions
 
 TASKS = [
     Task("engagement", "ordinal", ("low", "middle", "high")),
@@ -81,15 +83,22 @@ def experiment(**keys: object) -> Experiment:
     return read_experiment({**QUICK, **keys})
 
 
+def predictions(model: SequenceModel, data: SequenceData, batch: int = 256) -> pandas.DataFrame:
+    """Return the table of predictions, each level by its loss's own rule."""
+    decisions = [Decision(rule) for rule in model.objective.decisions()]
+    return tabulate(predict(model, data, batch), data, model.tasks, decisions)
+
+
 def train_and_write(folder: Path) -> dict[str, bytes]:
     """Train, write every output, and return the files' bytes."""
     fitted = train(folder)
     write_history(fitted.history, folder / "history.csv")
-    write_predictions(predict(fitted.model, sequences()), folder / "predictions.csv")
+    write_predictions(predictions(fitted.model, sequences()), folder / "predictions.csv")
     save_model(
         fitted.model,
         folder / "model.safetensors",
         folder / "model.json",
+        [Decision("mode")] * len(TASKS),
         {"best_epoch": fitted.best_epoch},
     )
     return outputs(folder)

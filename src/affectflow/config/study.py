@@ -121,7 +121,8 @@ def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
 
 
 def _experiment(where: str, given: Mapping[str, Any], settings: dict) -> dict[str, Any]:
-    known = [*OWN_KEYS, *schema(given.get("head", SETTINGS["head"]["default"]))]
+    head, loss = (given.get(name, SETTINGS[name]["default"]) for name in ("head", "loss"))
+    known = [*OWN_KEYS, *schema(head, loss)]
     for key in given:
         if key not in known:
             raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))

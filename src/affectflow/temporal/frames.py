@@ -34,6 +34,38 @@ def evenly_spaced(available: int, wanted: int | None) -> np.ndarray:
     return (2 * np.arange(wanted) + 1) * available // (2 * wanted)
 
 
+def key_frames(embedding: np.ndarray, mask: np.ndarray, similarity: float) -> np.ndarray:
+    """Return which frames show something new: the others resemble the last one that was kept.
+
+    A clip's first unmasked frame is kept, then each frame whose cosine similarity (dissertation,
+    eq. 4.1) to the last kept one is below `similarity`, as in Khenkar and Jarraya (2022).
+
+    Parameters
+    ----------
+    embedding : numpy.ndarray
+        (clips, S, D) of any float type.
+    mask : numpy.ndarray
+        (clips, S) bool.
+    similarity : float
+        -1 to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        (clips, S) bool, a part of `mask`: at least one frame of each clip that has any.
+    """
+    x = np.where(mask[:, :, None], embedding, 0).astype(np.float32)
+    x /= np.maximum(np.linalg.norm(x, axis=2, keepdims=True), np.finfo(np.float32).tiny)
+    kept = np.zeros_like(mask)
+    last, begun = np.zeros_like(x[:, 0]), np.zeros(len(x), bool)
+    for place in range(mask.shape[1]):
+        new = mask[:, place] & (~begun | ((x[:, place] * last).sum(axis=1) < similarity))
+        kept[:, place] = new
+        last = np.where(new[:, None], x[:, place], last)
+        begun |= new
+    return kept
+
+
 def valid_first(embedding: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Move each clip's unmasked frames to its front, in order; zeros follow.
 

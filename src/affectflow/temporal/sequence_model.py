@@ -1,4 +1,4 @@
-"""What is trained, saved and used: a standardiser and a head."""
+"""What is trained, saved and used: a standardiser, a head, and a layer per task."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from affectflow import registry
 from affectflow.dataset.tasks import Task
+from affectflow.temporal.objective import Objective
 from affectflow.temporal.settings import HEADS
 from affectflow.temporal.standardise import Standardise
 
 
 class SequenceModel(nn.Module):
-    """Logits of each task from a clip's embeddings.
+    """Scores of each task from a clip's embeddings.
 
     Parameters
     ----------
@@ -27,11 +28,13 @@ class SequenceModel(nn.Module):
     tasks : sequence of Task
     normalise : {"dataset", "clip", "none"}
         See `Standardise`.
+    loss : str
+        A file of ``temporal/losses``: it decides the last layers, and what their scores mean.
 
     Raises
     ------
     UserError
-        If there is no such head.
+        If there is no such head or loss.
     """
 
     def __init__(
@@ -40,7 +43,8 @@ class SequenceModel(nn.Module):
         settings: Mapping[str, Any],
         dim: int,
         tasks: Sequence[Task],
-        normalise: str,
+        normalise: str = "dataset",
+        loss: str = "cross_entropy",
     ) -> None:
         super().__init__()
         self.description = {
@@ -48,12 +52,19 @@ class SequenceModel(nn.Module):
             "settings": dict(settings),
             "dim": dim,
             "normalise": normalise,
+            "loss": loss,
         }
         self.tasks = tuple(tasks)
+        self.objective = Objective(loss, tasks)
         self.standardise = Standardise(dim, normalise)
-        self.head: nn.Module = registry.load(HEADS, head).build(dim, tasks, settings)
+        self.head: nn.Module = registry.load(HEADS, head).build(dim, settings)
+        self.y = self.objective.layers(int(self.head.width))
 
     def forward(self, embedding: Tensor, mask: Tensor) -> list[Tensor]:
-        """Return logits (B, K_task) per task of embeddings (B, S, D) float32, mask (B, S) bool."""
-        logits: list[Tensor] = self.head(self.standardise(embedding, mask), mask)
-        return logits
+        """Return each task's scores of embeddings (B, S, D) float32, mask (B, S) bool."""
+        features = self.head(self.standardise(embedding, mask), mask)
+        return [layer(features) for layer in self.y]
+
+    def probabilities(self, scores: Sequence[Tensor]) -> list[Tensor]:
+        """Return level probabilities (B, K_task) float32 per task of what `forward` returned."""
+        return self.objective.probabilities(scores)

@@ -1,4 +1,4 @@
-"""A head's settings, read without running the head: the parse step has no torch."""
+"""The settings of heads and losses, read without running them: the parse step has no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from affectflow import registry
 
 HEADS = "temporal.heads"
+LOSSES = "temporal.losses"
 
 
 def head_settings(head: str) -> dict[str, dict[str, Any]]:
@@ -18,3 +19,14 @@ def head_settings(head: str) -> dict[str, dict[str, Any]]:
         If there is no such head.
     """
     return dict(registry.literal(HEADS, registry.require(HEADS, head, "head"), "SETTINGS"))
+
+
+def loss_settings(loss: str) -> dict[str, dict[str, Any]]:
+    """Return the literal `SETTINGS` of ``temporal/losses/LOSS.py``: key to JSON schema.
+
+    Raises
+    ------
+    UserError
+        If there is no such loss.
+    """
+    return dict(registry.literal(LOSSES, registry.require(LOSSES, loss, "loss"), "SETTINGS"))

@@ -12,7 +12,7 @@ NORMALISE = ("dataset", "clip", "none")
 
 
 class Standardise(nn.Module):
-    """Zero mean and unit deviation per feature, by buffers that are not trained.
+    """Zero mean and unit deviation per feature, and a choice of them, by untrained buffers.
 
     Parameters
     ----------
@@ -25,12 +25,14 @@ class Standardise(nn.Module):
 
     mean: Tensor
     std: Tensor
+    keep: Tensor
 
     def __init__(self, dim: int, normalise: str) -> None:
         super().__init__()
         self.normalise = normalise
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("std", torch.ones(dim))
+        self.register_buffer("keep", torch.ones(dim))
 
     def measure(self, blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Set mean and deviation from blocks of training clips, see `moments`."""
@@ -40,17 +42,21 @@ class Standardise(nn.Module):
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(std))
 
+    def select(self, features: np.ndarray) -> None:
+        """Let only some features through, (D,) bool; the others are zero from now on."""
+        self.keep.copy_(torch.from_numpy(features.astype(np.float32)))
+
     def forward(self, embedding: Tensor, mask: Tensor) -> Tensor:
         """Scale (B, S, D) float32 under a mask (B, S) bool; masked frames become zeros."""
         # First of all, so that whatever lies in masked frames (NaN too) ends here.
         masked = ~mask[:, :, None]
         embedding = embedding.masked_fill(masked, 0)
         if self.normalise == "none":
-            return embedding
+            return embedding * self.keep
         if self.normalise == "clip":
             count = mask.sum(1).clamp(min=1)[:, None, None]
             embedding = embedding - embedding.sum(1, keepdim=True) / count
-        return ((embedding - self.mean) / self.std).masked_fill(masked, 0)
+        return ((embedding - self.mean) / self.std * self.keep).masked_fill(masked, 0)
 
 
 def moments(

@@ -14,8 +14,8 @@ import pandas
 from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.temporal.frames import evenly_spaced
-from affectflow.temporal.losses.cross_entropy import MISSING
+from affectflow.temporal.frames import evenly_spaced, key_frames
+from affectflow.temporal.objective import MISSING
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ def assemble(
     clips: pandas.DataFrame,
     tasks: Sequence[Task],
     frames: int | None = None,
+    similarity: float | None = None,
     memory: int = MEMORY,
 ) -> SequenceData:
     """Join embeddings with the clip table.
@@ -128,6 +129,8 @@ def assemble(
     tasks : sequence of Task
     frames : int or None
         Evenly spaced frames to use; None for all.
+    similarity : float or None
+        Of these use only key frames (`affectflow.temporal.frames.key_frames`); None for all.
     memory : int
         Bytes.
 
@@ -169,7 +172,7 @@ def assemble(
     rows = row.to_numpy(np.int64)
     if int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory:
         embedding = embedding[:]
-    return SequenceData(
+    data = SequenceData(
         embedding,
         rows,
         places,
@@ -177,6 +180,14 @@ def assemble(
         levels,
         *(table[column].to_numpy(str) for column in ("clip_id", "subject", "split")),
     )
+    if similarity is None:
+        return data
+    kept = [key_frames(*block, similarity) for block in data.blocks(np.arange(len(data)))]
+    log.info(
+        "%.1f of %.1f frames per clip are key frames",
+        *(mask.sum() / len(data) for mask in (np.concatenate(kept), data.mask)),
+    )
+    return replace(data, mask=np.concatenate(kept))
 
 
 def permuted(data: SequenceData, seed: int) -> SequenceData:

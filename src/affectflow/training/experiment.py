@@ -8,21 +8,41 @@ from typing import Any
 
 from affectflow.config.check import STRICT
 from affectflow.errors import UserError, did_you_mean
-from affectflow.temporal.settings import head_settings
+from affectflow.temporal.settings import head_settings, loss_settings
 
+SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.0}
+AMOUNT: dict[str, Any] = {"type": "number", "minimum": 0, "default": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "head": {"type": "string", "default": "lstm"},
+    # what is looked at
+    "frames": {"type": ["integer", "null"], "minimum": 1, "default": None},
+    "key_frames": {"type": ["number", "null"], "minimum": -1, "maximum": 1, "default": None},
+    "normalise": {"enum": ["dataset", "clip", "none"], "default": "dataset"},
+    "feature_alpha": {
+        "type": ["number", "null"],
+        "exclusiveMinimum": 0,
+        "maximum": 1,
+        "default": None,
+    },
+    "train_clips": {"type": ["integer", "null"], "minimum": 1, "default": None},
+    "labels": {"enum": ["given", "permuted"], "default": "given"},
+    # what is learnt
+    "loss": {"type": "string", "default": "cross_entropy"},
+    "level_weights": {"enum": ["none", "balanced", "sqrt"], "default": "none"},
+    "sampling": {"enum": ["shuffled", "balanced"], "default": "shuffled"},
+    "time_mask": SHARE,
+    "jitter": AMOUNT,
+    "mixup": AMOUNT,
+    # how
     "epochs": {"type": "integer", "minimum": 1, "default": 100},
     "batch_size": {"type": "integer", "minimum": 1, "default": 32},
     "learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.001},
-    "normalise": {"enum": ["dataset", "clip", "none"], "default": "dataset"},
-    "labels": {"enum": ["given", "permuted"], "default": "given"},
     "select_by": {
         "enum": ["loss", "macro_f1", "balanced_accuracy", "kappa"],
         "default": "loss",
     },
     "patience": {"type": ["integer", "null"], "minimum": 1, "default": None},
-    "frames": {"type": ["integer", "null"], "minimum": 1, "default": None},
+    "decide": {"enum": [None, "mode", "median", "calibrated"], "default": None},
 }
 
 
@@ -36,48 +56,82 @@ class Experiment:
         A file of ``temporal/heads``.
     settings : dict
         The head's own keys, complete.
-    epochs, batch_size : int
-    learning_rate : float
-        Adam's step size.
+    frames : int or None
+        Evenly spaced frames of each clip that are used, of those embedded; None for all.
+    key_frames : float or None
+        Of these only the ones that are less similar than this to the last one kept
+        (`affectflow.temporal.frames.key_frames`); None for all.
     normalise : {"dataset", "clip", "none"}
         See `affectflow.temporal.standardise.Standardise`.
+    feature_alpha : float or None
+        Use only the features that go with the labels
+        (`affectflow.training.select.correlated_features`); None for all.
+    train_clips : int or None
+        Train on so many clips (`affectflow.training.select.draw_clips`); None for all.
     labels : {"given", "permuted"}
         ``permuted`` is the control: labels change clips within the training and the validation
         split, so nothing can be learnt.
+    loss : str
+        A file of ``temporal/losses``.
+    loss_settings : dict
+        The loss's own keys, complete.
+    level_weights : {"none", "balanced", "sqrt"}
+        See `affectflow.training.balance.level_weights`.
+    sampling : {"shuffled", "balanced"}
+        ``shuffled``: each clip once per epoch. ``balanced``: as many draws, with replacement, by
+        `affectflow.training.balance.draw_probabilities`.
+    time_mask, jitter, mixup : float
+        `affectflow.training.augment`: the longest hidden stretch as a share of the clip; the
+        noise's deviation in deviations of each feature; the alpha of the blend's Beta. 0: none.
+    epochs, batch_size : int
+    learning_rate : float
+        Adam's step size.
     select_by : {"loss", "macro_f1", "balanced_accuracy", "kappa"}
         Which validation figure (mean over tasks) decides the epoch that is kept.
     patience : int or None
         Epochs without a better one after which training stops.
-    frames : int or None
-        Evenly spaced frames of each clip that are used, of those embedded; None for all.
+    decide : {None, "mode", "median", "calibrated"}
+        From probabilities to a level, see `affectflow.temporal.decide`; None for the loss's rule.
     """
 
     head: str
     settings: dict[str, Any]
+    frames: int | None
+    key_frames: float | None
+    normalise: str
+    feature_alpha: float | None
+    train_clips: int | None
+    labels: str
+    loss: str
+    loss_settings: dict[str, Any]
+    level_weights: str
+    sampling: str
+    time_mask: float
+    jitter: float
+    mixup: float
     epochs: int
     batch_size: int
     learning_rate: float
-    normalise: str
-    labels: str
     select_by: str
     patience: int | None
-    frames: int | None
+    decide: str | None
 
     def keys(self) -> dict[str, Any]:
         """Return the experiment as the flat mapping that `read_experiment` reads."""
         keys = asdict(self)
-        return keys | keys.pop("settings")
+        own = keys.pop("settings") | keys.pop("loss_settings")
+        return keys | own
 
 
-def schema(head: str) -> dict[str, dict[str, Any]]:
-    """Return every training key of an experiment with this head: key to JSON schema.
+def schema(head: str, loss: str) -> dict[str, dict[str, Any]]:
+    """Return every training key of an experiment with this head and loss: key to JSON schema.
 
     Raises
     ------
     UserError
-        If there is no such head.
+        If there is no such head or loss.
     """
-    return SETTINGS | head_settings(head)
+    return SETTINGS | head_settings(head) | loss_settings(loss)
 
 
 def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Experiment:
@@ -86,7 +140,7 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
     Parameters
     ----------
     keys : mapping
-        Keys of `SETTINGS` and of the head's settings, side by side as in Table 4.2.
+        Keys of `SETTINGS`, of the head's and of the loss's settings, side by side as in Table 4.2.
     where : str
         Name for messages, such as ``"experiments: engagement_lstm"``.
 
@@ -95,7 +149,8 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
     UserError
         If a key is unknown or its value is not one of those allowed.
     """
-    known = schema(keys.get("head", SETTINGS["head"]["default"]))
+    head, loss = (keys.get(name, SETTINGS[name]["default"]) for name in ("head", "loss"))
+    known = schema(head, loss)
     for key, value in keys.items():
         if key not in known:
             raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
@@ -104,5 +159,6 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
                 f"{where}: {key}: {error.message}", f"The default is {known[key]['default']}."
             )
     full = {key: spec["default"] for key, spec in known.items()} | dict(keys)
-    own = {key: full.pop(key) for key in known if key not in SETTINGS}
-    return Experiment(settings=own, **full)
+    settings = {key: full.pop(key) for key in head_settings(head)}
+    own = {key: full.pop(key) for key in loss_settings(loss)}
+    return Experiment(settings=settings, loss_settings=own, **full)

@@ -10,16 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import torch
+from torch import Tensor
 
 from affectflow.dataset.tasks import Task
 from affectflow.devices import reproducible
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic
 from affectflow.provenance.content import digest
-from affectflow.temporal.losses import cross_entropy
 from affectflow.temporal.sequence_model import SequenceModel
+from affectflow.training import augment
+from affectflow.training.balance import draw_probabilities, level_weights
 from affectflow.training.checkpoint import (
     load_checkpoint,
     random_states,
@@ -30,6 +33,7 @@ from affectflow.training.data import SequenceData, permuted
 from affectflow.training.experiment import Experiment
 from affectflow.training.feed import Feed
 from affectflow.training.predict import BATCH, forward
+from affectflow.training.select import correlated_features, draw_clips
 from affectflow.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -102,14 +106,28 @@ def fit(
     if len(validation) == 0:
         log.warning("no labelled validation clip: the last epoch is kept, patience does nothing")
 
+    train = train[draw_clips(data.subject[train], experiment.train_clips, seed)]
+    log.info("training on %d clips of %d subjects", len(train), len(set(data.subject[train])))
+
     with reproducible(threads):
         torch.manual_seed(seed)
         shuffle = torch.Generator().manual_seed(seed)
         model = SequenceModel(
-            experiment.head, experiment.settings, data.dim, tasks, experiment.normalise
+            experiment.head,
+            experiment.settings,
+            data.dim,
+            tasks,
+            experiment.normalise,
+            experiment.loss,
         )
         model.standardise.measure(data.blocks(train))
+        if experiment.feature_alpha is not None:
+            model.standardise.select(
+                correlated_features(data, train, tasks, experiment.feature_alpha)
+            )
         model.to(device)
+        rare = level_weights(data.levels[train], tasks, experiment.level_weights)
+        weights = None if rare is None else [torch.from_numpy(own).to(device) for own in rare]
         # Keras' epsilon (the dissertation trained in Keras); torch's own is 1e-8.
         optimiser = torch.optim.Adam(
             [p for p in model.parameters() if p.requires_grad],
@@ -139,10 +157,9 @@ def fit(
             began = time.monotonic()
             model.train()
             losses = []
-            order = torch.from_numpy(train)[torch.randperm(len(train), generator=shuffle)]
-            for clips in order.split(experiment.batch_size):
-                embedding, mask, levels = feed(clips)
-                loss = cross_entropy.loss(model(embedding, mask), levels)
+            order = _order(data.levels[train], tasks, experiment.sampling, shuffle)
+            for clips in torch.from_numpy(train)[order].split(experiment.batch_size):
+                loss = _loss(model, feed(clips), weights, experiment)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -154,8 +171,9 @@ def fit(
                     "Lower learning_rate, or set normalise: dataset.",
                 )
             if len(validation):
-                logits = forward(model, feed, validation, BATCH)
-                row |= validate(logits, torch.from_numpy(data.levels[validation]), tasks)
+                scores = forward(model, feed, validation, BATCH)
+                known = torch.from_numpy(data.levels[validation])
+                row |= validate(scores, known, model.objective, experiment.loss_settings)
             history.append(row | {"learning_rate": experiment.learning_rate})
             score = _score(row, experiment.select_by)
             if not best["epoch"] or score > best["score"]:
@@ -177,6 +195,40 @@ def fit(
 
         model.load_state_dict(best["model"])
     return Fitted(model.eval(), best["epoch"], pandas.DataFrame(history))
+
+
+def _order(
+    levels: np.ndarray, tasks: Sequence[Task], sampling: str, generator: torch.Generator
+) -> Tensor:
+    """Return the places (clips,) of one epoch's training clips."""
+    if sampling == "balanced":
+        probable = torch.from_numpy(draw_probabilities(levels, tasks))
+        return torch.multinomial(probable, len(levels), replacement=True, generator=generator)
+    return torch.randperm(len(levels), generator=generator)
+
+
+def _loss(
+    model: SequenceModel,
+    batch: tuple[Tensor, Tensor, Tensor],
+    weights: Sequence[Tensor] | None,
+    experiment: Experiment,
+) -> Tensor:
+    embedding, mask, levels = batch
+    if experiment.time_mask:
+        embedding, mask = augment.time_mask(embedding, mask, experiment.time_mask)
+    if experiment.jitter:
+        scale = experiment.jitter * model.standardise.std
+        embedding, mask = augment.jitter(embedding, mask, scale)
+    if experiment.mixup:
+        other = torch.randperm(len(levels)).to(levels.device)
+        share = augment.draw_share(experiment.mixup).to(levels.device)
+        embedding, mask = augment.mixup(embedding, mask, other, share)
+    scores = model(embedding, mask)
+
+    def loss(truth: Tensor) -> Tensor:
+        return model.objective(scores, truth, weights, experiment.loss_settings)
+
+    return augment.mixed_loss(loss, levels, other, share) if experiment.mixup else loss(levels)
 
 
 def _score(row: dict[str, Any], select_by: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,19 @@ from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic, write_text
 from affectflow.provenance.content import sha256
+from affectflow.temporal.decide import Decision
 from affectflow.temporal.sequence_model import SequenceModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REMEDY = "Train it again, or name both files of one trained model."
 
 
 def save_model(
-    model: SequenceModel, weights: Path, description: Path, trained: Mapping[str, Any]
+    model: SequenceModel,
+    weights: Path,
+    description: Path,
+    decisions: Sequence[Decision],
+    trained: Mapping[str, Any],
 ) -> None:
     """Write a model as ``model.safetensors`` and ``model.json``.
 
@@ -32,6 +37,8 @@ def save_model(
     model : SequenceModel
     weights, description : Path
         The two files; the second says the first's SHA-256.
+    decisions : sequence of Decision
+        How each task's level is taken from its probabilities.
     trained : mapping
         What else to say of it (experiment, seed, epoch), for people: loading doesn't need it.
     """
@@ -42,6 +49,7 @@ def save_model(
         "schema_version": SCHEMA_VERSION,
         **model.description,
         "tasks": [asdict(task) for task in model.tasks],
+        "decisions": [asdict(decision) for decision in decisions],
         "weights_sha256": sha256(weights),
         "trained": dict(trained),
     }
@@ -87,7 +95,7 @@ def _describe(path: Path) -> SequenceModel:
         tasks = [Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"]]
         keys = ("head", "settings", "dim")
         head, settings, dim = (content[key] for key in keys)
-        return SequenceModel(head, settings, dim, tasks, content["normalise"])
+        return SequenceModel(head, settings, dim, tasks, content["normalise"], content["loss"])
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file", REMEDY) from error
     except (ValueError, KeyError, TypeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,16 @@ import pandas
 import torch
 from torch import Tensor
 
+from affectflow.dataset.tasks import Task
 from affectflow.devices import reproducible
 from affectflow.provenance.atomic import atomic
-from affectflow.temporal.losses import cross_entropy
-from affectflow.temporal.losses.cross_entropy import MISSING
+from affectflow.temporal.decide import Decision, fit_cuts
+from affectflow.temporal.objective import MISSING
 from affectflow.temporal.sequence_model import SequenceModel
 from affectflow.training.data import SequenceData
 from affectflow.training.feed import Feed
+
+log = logging.getLogger(__name__)
 
 DECIMALS = 6
 BATCH = 256
@@ -23,7 +28,7 @@ BATCH = 256
 
 @torch.no_grad()
 def forward(model: SequenceModel, feed: Feed, clips: np.ndarray, batch: int) -> list[Tensor]:
-    """Return logits (n, K_task) float32 on the CPU of some clips, in evaluation mode."""
+    """Return scores (n, ...) float32 on the CPU of some clips per task, in evaluation mode."""
     model.eval()
     parts = [
         [scores.cpu() for scores in model(*feed(places)[:2])]
@@ -34,22 +39,78 @@ def forward(model: SequenceModel, feed: Feed, clips: np.ndarray, batch: int) -> 
 
 def predict(
     model: SequenceModel, data: SequenceData, batch: int = BATCH, threads: int = 1
-) -> pandas.DataFrame:
-    """Return a row per clip and task: split, clip id, then the tasks in their order.
+) -> list[np.ndarray]:
+    """Return the probabilities of every clip's levels, (clips, K_task) float64 for each task.
 
-    Probabilities are rounded to 6 decimals before the most probable level is taken (the lowest
-    of equals), so a row agrees with itself whatever computed it.
+    Rounded to 6 decimals, as they are written: what is decided from them agrees with the file.
 
     Parameters
     ----------
     model : SequenceModel
         On any device.
     data : SequenceData
-        Its labels stand beside the predictions; it is given as it is, not permuted.
     batch : int
         Clips at a time.
     threads : int
         CPU threads.
+    """
+    device = next(model.parameters()).device
+    with reproducible(threads):
+        scores = forward(model, Feed(data, device), np.arange(len(data)), batch)
+        return [p.double().numpy().round(DECIMALS) for p in model.probabilities(scores)]
+
+
+def decide(
+    probabilities: Sequence[np.ndarray],
+    data: SequenceData,
+    tasks: Sequence[Task],
+    rules: Sequence[str],
+) -> list[Decision]:
+    """Return how each task's level is taken; thresholds are fitted to the validation split.
+
+    Parameters
+    ----------
+    probabilities : sequence of numpy.ndarray
+        What `predict` returned.
+    data : SequenceData
+    tasks : sequence of Task
+    rules : sequence of str
+        One of `affectflow.temporal.decide.RULES` for each task. Tasks without an order, and tasks
+        without a validation label, can't be calibrated and take the mode.
+    """
+    found = []
+    for place, (p, task, rule) in enumerate(zip(probabilities, tasks, rules, strict=True)):
+        level = data.levels[:, place]
+        known = (data.split == "validation") & (level != MISSING)
+        if rule != "calibrated":
+            found.append(Decision(rule))
+        elif task.kind == "ordinal" and known.any():
+            cuts = fit_cuts(p[known], level[known])
+            log.info("%s: thresholds of the expected level: %s", task.name, cuts.round(3))
+            found.append(Decision(rule, tuple(cuts.tolist())))
+        else:
+            log.warning("%s: no order, or no validation label: its mode is taken", task.name)
+            found.append(Decision("mode"))
+    return found
+
+
+def tabulate(
+    probabilities: Sequence[np.ndarray],
+    data: SequenceData,
+    tasks: Sequence[Task],
+    decisions: Sequence[Decision],
+) -> pandas.DataFrame:
+    """Return a row per clip and task: split, clip id, then the tasks in their order.
+
+    Parameters
+    ----------
+    probabilities : sequence of numpy.ndarray
+        What `predict` returned.
+    data : SequenceData
+        Its labels stand beside the predictions; it is given as it is, not permuted.
+    tasks : sequence of Task
+    decisions : sequence of Decision
+        One for each task.
 
     Returns
     -------
@@ -57,25 +118,21 @@ def predict(
         `clip_id`, `subject`, `split`, `task` (str), `label` (Int64, missing where unlabelled),
         `predicted` (int64), `p_0` ... float64, NaN beyond a task's own levels.
     """
-    device = next(model.parameters()).device
-    with reproducible(threads):
-        logits = forward(model, Feed(data, device), np.arange(len(data)), batch)
-        probabilities = [
-            p.double().numpy().round(DECIMALS) for p in cross_entropy.probabilities(logits)
-        ]
-    n, most = len(data), max(len(task.levels) for task in model.tasks)
-    padded = np.full((n, len(model.tasks), most), np.nan)
-    for i, p in enumerate(probabilities):
+    n, most = len(data), max(len(task.levels) for task in tasks)
+    padded = np.full((n, len(tasks), most), np.nan)
+    predicted = np.empty((n, len(tasks)), np.int64)
+    for i, (p, decision) in enumerate(zip(probabilities, decisions, strict=True)):
         padded[:, i, : p.shape[1]] = p
-    each = len(model.tasks)
+        predicted[:, i] = decision(p)
+    each = len(tasks)
     label = pandas.array(data.levels.reshape(-1), dtype="Int64")
     label[data.levels.reshape(-1) == MISSING] = pandas.NA
     table = pandas.DataFrame(
         {name: getattr(data, name).repeat(each) for name in ("clip_id", "subject", "split")}
         | {
-            "task": [task.name for task in model.tasks] * n,
+            "task": [task.name for task in tasks] * n,
             "label": label,
-            "predicted": np.nanargmax(padded, axis=2).reshape(-1),
+            "predicted": predicted.reshape(-1),
         }
     )
     flat = padded.reshape(n * each, most)

@@ -16,7 +16,7 @@ from affectflow.training.data import assemble
 from affectflow.training.experiment import read_experiment
 from affectflow.training.fit import fit, write_history
 from affectflow.training.model_files import save_model
-from affectflow.training.predict import predict, write_predictions
+from affectflow.training.predict import decide, predict, tabulate, write_predictions
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def train(
     experiment = read_experiment(training)
     table = read_clips(clips, known)
     with open_joined(embeddings) as joined:
-        data = assemble(*joined, table, known, experiment.frames)
+        data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
         log.info("%d clips of %d frames on %s", *data.mask.shape, device)
         fitted = fit(
             data,
@@ -71,9 +71,12 @@ def train(
             threads=threads,
             code_digest=code_digest,
         )
-        predicted = predict(fitted.model, data, threads=threads)
+        probabilities = predict(fitted.model, data, threads=threads)
+    own = fitted.model.objective.decisions()
+    rules = [experiment.decide or rule for rule in own]
+    decisions = decide(probabilities, data, known, rules)
     trained = {"seed": seed, "best_epoch": fitted.best_epoch, "experiment": experiment.keys()}
-    save_model(fitted.model, model, description, trained)
+    save_model(fitted.model, model, description, decisions, trained)
     write_history(fitted.history, history)
-    write_predictions(predicted, predictions)
+    write_predictions(tabulate(probabilities, data, known, decisions), predictions)
     checkpoint.unlink(missing_ok=True)

@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score
 from torch import Tensor
 
 from affectflow.dataset.tasks import Task
-from affectflow.temporal.losses import cross_entropy
+from affectflow.temporal import decide
+from affectflow.temporal.objective import Objective
 
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "kappa")
 
 
-def validate(logits: Sequence[Tensor], levels: Tensor, tasks: Sequence[Task]) -> dict[str, float]:
+def validate(
+    scores: Sequence[Tensor],
+    levels: Tensor,
+    objective: Objective,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, float]:
     """Return ``validation_loss``, each metric's mean over tasks, and each metric per task.
+
+    The loss is without weights; levels are taken by the loss's own rule
+    (`affectflow.temporal.decide`).
 
     Parameters
     ----------
-    logits : sequence of torch.Tensor
-        (n, K_task) float32 per task, on the CPU.
+    scores : sequence of torch.Tensor
+        (n, ...) float32 per task, on the CPU.
     levels : torch.Tensor
         (n, tasks) int64, -1 where there is no label. A task without labels has NaN.
-    tasks : sequence of Task
+    objective : Objective
+    settings : mapping or None
+        The loss's own.
 
     Returns
     -------
     dict of str to float
         ``validation_METRIC`` and ``validation_METRIC_TASK`` for the metrics of `score`.
     """
-    row = {"validation_loss": float(cross_entropy.loss(logits, levels))}
-    scores = [
-        score(truth.numpy(), scored.argmax(1).numpy(), task)
-        for scored, truth, task in zip(logits, levels.unbind(1), tasks, strict=True)
+    row = {"validation_loss": float(objective(scores, levels, settings=settings))}
+    found = [
+        score(truth.numpy(), getattr(decide, rule)(p.double().numpy()), task)
+        for task, p, rule, truth in zip(
+            objective.tasks,
+            objective.probabilities(scores),
+            objective.decisions(),
+            levels.unbind(1),
+            strict=True,
+        )
     ]
     for metric in METRICS:
-        known = [each[metric] for each in scores if not isnan(each[metric])]
+        known = [each[metric] for each in found if not isnan(each[metric])]
         row[f"validation_{metric}"] = fmean(known) if known else nan
-        for task, each in zip(tasks, scores, strict=True):
+        for task, each in zip(objective.tasks, found, strict=True):
             row[f"validation_{metric}_{task.name}"] = each[metric]
     return row
 

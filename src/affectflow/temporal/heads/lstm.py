@@ -1,4 +1,4 @@
-"""The dissertation's sequence model (Abraham 2022, section 3.6, Table 3.1)."""
+"""The dissertation's sequence model (Abraham 2022, section 3.6, Table 3.1), up to `fc2`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from affectflow.dataset.tasks import Task
 from affectflow.temporal.frames import last_valid, valid_first
 from affectflow.temporal.keras import dense, lstm
 
@@ -32,7 +31,7 @@ SETTINGS = {
 
 
 class LSTMHead(nn.Module):
-    """Two LSTM layers with dropout between, two ReLU layers, one layer of logits per task.
+    """Two LSTM layers with dropout between, and two ReLU layers.
 
     The cell is the common one, with ``tanh(W_c [h, x] + b_c)`` as the input modulation: the
     dissertation's eqs. 3.3 and 3.4 print a stray sigma and a tilde.
@@ -41,7 +40,6 @@ class LSTMHead(nn.Module):
     def __init__(
         self,
         dim: int,
-        levels: Sequence[int],
         lstm_units: Sequence[int],
         dropout: float,
         fc_units: Sequence[int],
@@ -52,10 +50,10 @@ class LSTMHead(nn.Module):
         self.lstm_1 = lstm(lstm_units[0], lstm_units[1])
         self.fc1 = dense(lstm_units[1], fc_units[0])
         self.fc2 = dense(fc_units[0], fc_units[1])
-        self.y = nn.ModuleList(dense(fc_units[1], k) for k in levels)
+        self.width = fc_units[1]
 
-    def forward(self, embedding: Tensor, mask: Tensor) -> list[Tensor]:
-        """Return logits (B, K_task) per task of embeddings (B, S, D) float32, mask (B, S) bool.
+    def forward(self, embedding: Tensor, mask: Tensor) -> Tensor:
+        """Return features (B, width) of embeddings (B, S, D) float32, mask (B, S) bool.
 
         A masked frame carries the state over, wherever it lies in the clip; a clip without an
         unmasked frame leaves the LSTM in its first state, zero.
@@ -64,10 +62,9 @@ class LSTMHead(nn.Module):
         states, _ = self.lstm(frames)
         states, _ = self.lstm_1(self.dropout(states))
         hidden = functional.relu(self.fc1(last_valid(states, length)))
-        hidden = functional.relu(self.fc2(hidden))
-        return [layer(hidden) for layer in self.y]
+        return functional.relu(self.fc2(hidden))
 
 
-def build(dim: int, tasks: Sequence[Task], settings: Mapping[str, Any]) -> LSTMHead:
+def build(dim: int, settings: Mapping[str, Any]) -> LSTMHead:
     """Return the head for embeddings of `dim` numbers."""
-    return LSTMHead(dim, [len(task.levels) for task in tasks], **settings)
+    return LSTMHead(dim, **settings)

@@ -1,39 +1,43 @@
-"""Sparse cross-entropy, one per task, summed (dissertation, section 4.2.1)."""
+"""Sparse categorical cross-entropy (dissertation, section 4.2.1), with label smoothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-MISSING = -1
+from affectflow.temporal.keras import dense
+
+ORDERED = False
+DECISION = "mode"
+SETTINGS = {
+    "label_smoothing": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.0}
+}
 
 
-def loss(logits: Sequence[Tensor], levels: Tensor) -> Tensor:
-    """Return the sum over tasks of the mean cross-entropy over the clips labelled for the task.
+def layer(inputs: int, levels: int) -> nn.Module:
+    """Return a dense layer: a logit per level."""
+    return dense(inputs, levels)
+
+
+def terms(scores: Tensor, level: Tensor, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return each clip's cross-entropy in nats, and ones.
 
     Parameters
     ----------
-    logits : sequence of torch.Tensor
-        (B, K_task) float32 for each task.
-    levels : torch.Tensor
-        (B, tasks) int64 level codes, -1 where a clip has no label. A task that labels no clip of
-        the batch adds nothing.
-
-    Returns
-    -------
-    torch.Tensor
-        () float32, in nats.
+    scores : torch.Tensor
+        (n, K) float32.
+    level : torch.Tensor
+        (n,) int64.
+    label_smoothing : float
+        The share of the truth that is spread over all levels (Szegedy et al. 2016, section 7).
     """
-    total = logits[0].new_zeros(())
-    for scores, truth in zip(logits, levels.unbind(1), strict=True):
-        summed = functional.cross_entropy(scores, truth, ignore_index=MISSING, reduction="sum")
-        total = total + summed / (truth != MISSING).sum().clamp(min=1)
-    return total
+    value = functional.cross_entropy(
+        scores, level, reduction="none", label_smoothing=label_smoothing
+    )
+    return value, torch.ones_like(value)
 
 
-def probabilities(logits: Sequence[Tensor]) -> list[Tensor]:
-    """Return the softmax of each task's logits, (B, K_task) float32."""
-    return [torch.softmax(scores, dim=1) for scores in logits]
+def probabilities(scores: Tensor) -> Tensor:
+    """Return the softmax, (n, K)."""
+    return torch.softmax(scores, dim=1)
