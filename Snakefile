@@ -17,6 +17,8 @@ include: "workflow/rules/backbones.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/comparison.smk"
+include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/plan.smk"
 

@@ -13,8 +13,11 @@ from study import SMALL, Study
 from affectflow.dataset.index import shard_of
 from affectflow.shards.embeddings import open_joined
 
-AFTER_TRAINING = {"evaluate", "tables", "draw_confusion", "draw_history", "draw_overview", "report"}
-AFTER_EMBEDDING = {"join", "draw_similarity", "train", *AFTER_TRAINING}
+AFTER_TRAINING = {
+    "evaluate", "tables", "compare", "published", "report",
+    "draw_confusion", "draw_history", "draw_overview",
+}  # fmt: skip
+AFTER_EMBEDDING = {"join", "draw_similarity", "find_leaks", "train", *AFTER_TRAINING}
 AFTER_FACES = {"audit", "embed", *AFTER_EMBEDDING}
 
 
@@ -98,7 +101,7 @@ def test_new_backbone_only_adds(study: Study) -> None:
     backbones = {"resnet18": {"weights": "random"}, "inception_resnet_v1": {"weights": "random"}}
     jobs = study.with_config(backbones=backbones).plan().jobs
     assert {rule for rule, _ in jobs} - {"all"} == {
-        "weights", "embed", "join", "draw_similarity", "report",
+        "weights", "embed", "join", "draw_similarity", "find_leaks", "report",
     }  # fmt: skip
     assert all("resnet18" not in wildcards for _, wildcards in jobs)
 

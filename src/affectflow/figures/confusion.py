@@ -34,11 +34,12 @@ def draw(metrics: dict[str, Any], experiment: str, split: str = "test") -> Figur
     if not states:
         say(grid[0], f"no clip in the {split} split")
     for axes, (state, scores) in zip(grid, states.items(), strict=False):
-        _panel(axes, state, scores)
+        panel(axes, state, scores)
     return figure
 
 
-def _panel(axes: Axes, state: str, scores: dict[str, Any]) -> None:
+def panel(axes: Axes, state: str, scores: dict[str, Any]) -> None:
+    """Draw one confusion matrix, with what it is worth above it."""
     title = axes.set_title(plain(state))
     if not scores["n_scored"]:
         say(axes, f"none of {scores['n_labelled']:,} labelled clips was scored")

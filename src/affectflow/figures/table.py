@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from html import escape
 from math import isnan
 
 import pandas
 
 from affectflow.evaluation.tables import Estimate, estimates
+from affectflow.figures.page import NOTES, RANDOM, document, listed, plain_table, table_head
 
-RANDOM = (
-    "Numbers from random weights mean nothing about people; they only show that the pipeline works."
-)
-NOTES = (
-    "The EU AI Act, Article 5(1)(f), prohibits inferring emotions of people in education, medical "
-    "and safety reasons aside. These numbers are for research, not for judging students.",
-    "DAiSEE's labels are crowd votes with known noise: part of each error is the label's.",
-    "All of DAiSEE's participants are Asian, and 80 of 112 are male: nothing here says how a model "
-    "does for other people.",
-)
 READING = (
     "The floor is what always predicting the most frequent training level scores on the same clips "
     "(kappa: 0); random is what drawing levels with their shares of the training labels scores on "
@@ -28,22 +19,6 @@ READING = (
     "balanced accuracy: look for all three."
 )
 MOST_ROWS = 2000
-
-STYLE = """
-body { font: 14px/1.45 system-ui, sans-serif; color: #222; margin: 1.5rem; max-width: 90rem; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 1.6rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; }
-th { font-weight: 600; } thead th { border-bottom: 2px solid #777; white-space: nowrap; }
-tbody { border-bottom: 1px solid #bbb; }
-tbody th { min-width: 9rem; max-width: 18rem; overflow-wrap: anywhere; }
-td { overflow-wrap: break-word; max-width: 30rem; }
-td.number, .flag { white-space: nowrap; }
-.range, .floor { color: #666; font-size: .88em; }
-.above { color: #0072b2; font-weight: 600; } .flag { color: #b04a00; font-weight: 600; }
-ul.notes { border-left: 4px solid #e69f00; padding: .5rem 1rem .5rem 2rem; background: #fdf6e7; }
-summary { cursor: pointer; margin-top: 1.2rem; font-weight: 600; }
-"""
 
 
 def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
@@ -63,7 +38,7 @@ def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()
     """
     notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"])) + list(NOTES)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
-    body = ["<h1>Results beside their floors</h1>", _list(notes), f"<p>{escape(READING)}</p>"]
+    body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
     for split in splits:
         table = _results(results[results["split"] == split], random_weights)
         if split == "test":
@@ -72,12 +47,12 @@ def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()
             body.append(f"<details><summary>{escape(split)} split</summary>{table}</details>")
     if not splits:
         body.append("<p>No experiment was scored.</p>")
-    return _document("Results", body)
+    return document("Results", body)
 
 
 def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
     heads = ["experiment", "state", "macro-F1", "kappa", "accuracy", "balanced accuracy"]
-    parts = [f"<table>{_head([*heads, 'scored of labelled'])}"]
+    parts = [f"<table>{table_head([*heads, 'scored of labelled'])}"]
     for experiment, own in rows.groupby("experiment", sort=False):
         lines = []
         for state, scores in own.groupby("state", sort=False):
@@ -154,35 +129,13 @@ def audit_html(audit: pandas.DataFrame) -> str:
     """
     body = ["<h1>Clips and labels that are not used as they should be</h1>"]
     if audit.empty:
-        return _document("Audit", [*body, "<p>None: every clip and label is used.</p>"])
+        return document("Audit", [*body, "<p>None: every clip and label is used.</p>"])
     audit = audit.fillna("").astype(str)
     counts = pandas.crosstab(audit["status"], audit["split"], margins=True, margins_name="total")
     lines = [[status, *(f"{count:,}" for count in row)] for status, *row in counts.itertuples()]
     heads = ["status", *(split or "no split" for split in counts.columns)]
-    body += [_table(heads, lines), "<h2>Rows</h2>"]
-    body.append(_table(list(audit.columns), audit.head(MOST_ROWS).to_numpy().tolist()))
+    body += [plain_table(heads, lines), "<h2>Rows</h2>"]
+    body.append(plain_table(list(audit.columns), audit.head(MOST_ROWS).to_numpy().tolist()))
     if len(audit) > MOST_ROWS:
         body.append(f"<p>And {len(audit) - MOST_ROWS:,} more, in dataset/audit.csv.</p>")
-    return _document("Audit", body)
-
-
-def _table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    rows = ("".join(f"<td>{escape(cell)}</td>" for cell in line) for line in lines)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table>{_head(heads)}<tbody>{body}</tbody></table>"
-
-
-def _head(heads: Iterable[str]) -> str:
-    cells = "".join(f"<th scope=col>{escape(head)}</th>" for head in heads)
-    return f"<thead><tr>{cells}</tr></thead>"
-
-
-def _list(notes: Iterable[str]) -> str:
-    return f"<ul class=notes>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
-
-
-def _document(title: str, body: Iterable[str]) -> str:
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
-    )
+    return document("Audit", body)

@@ -69,7 +69,7 @@ class Needs:
         if job.rule in ("index_dataset", "audit", "join"):
             return small + clips * sizes.INDEX_BYTES
         if job.rule == "report":
-            figures = 3 + len(self.study.backbones) + 3 * len(self.study.experiments)
+            figures = 5 + 2 * len(self.study.backbones) + 3 * len(self.study.experiments)
             return sizes.REPORT_BYTES + figures * small
         return small if job.outputs else 0.0
 

@@ -1,0 +1,315 @@
+"""Whether a validation or test clip was seen in training: the same subject, or the same video.
+
+Each clip becomes one vector, the mean of its frames' embeddings, of length 1. For each clip of a
+split the nearest clip of the splits before it (``train``, then ``validation``) is looked up by
+cosine distance. It is flagged as a near-duplicate if it is nearer than two yardsticks, both taken
+between different clips within one split, so that neither can hold a leak between splits:
+
+- the median distance from a clip to the nearest other clip of the *same subject*: what is usual
+  between two recordings of one person. A copy (scaled or compressed again) is nearer than this, and
+  so is about every other clip of a person who has two names. It is left out where no subject has
+  two clips in a split.
+- a tenth of the median distance from a clip to the nearest clip of *another subject*. This keeps
+  the first honest. A backbone that does not tell people apart (random weights, say) puts strangers
+  as near as one person's clips, and the more clips there are to choose from, the nearer the nearest
+  is: the first alone would then flag every other clip.
+
+Medians, not low percentiles: copies within a split, of which a data set may have one in a hundred,
+drag a low percentile to 0 and would hide every other copy. The tenth is a margin: where chance
+alone decides who is near, in d directions, it flags a share of about 0.7 / 10^(d / 2), which is 7
+clips in 100,000 for d = 8. Without two subjects in a split there is no telling what is near, and
+only exact duplicates are flagged: clips whose frames have the same embeddings to the byte.
+
+This finds what the backbone sees. It can't find a copy that looks different to it, nor prove that
+there is none; it warns, and stops nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from affectflow.dataset.records import SPLITS
+
+log = logging.getLogger(__name__)
+
+COLUMNS = [
+    *("clip_id", "split", "subject", "nearest_clip_id", "nearest_split", "nearest_subject"),
+    *("distance", "threshold", "verdict"),
+]
+SHARED_SUBJECT = "shared_subject"
+EXACT_DUPLICATE = "exact_duplicate"
+NEAR_DUPLICATE = "near_duplicate"
+NOT_FLAGGED = "not_flagged"
+VERDICTS = (SHARED_SUBJECT, EXACT_DUPLICATE, NEAR_DUPLICATE, NOT_FLAGGED)
+
+MARGIN = 0.1
+SHOWN = 10  # of those that are not flagged
+READ_BYTES = 64 * 2**20
+BLOCK = 1024  # clips on each side of a block of distances
+
+Allowed = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What was found for one backbone.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+        `COLUMNS`: flagged clips first, by verdict and distance, then the `SHOWN` nearest that are
+        not flagged. A ``shared_subject`` has one row per later split, with a clip of each side and
+        no distance.
+    same_subject, other_subject : float
+        Median distance, within splits, to the nearest other clip of the same subject, and to the
+        nearest of another; NaN without one.
+    threshold : float
+        Nearer than this is a near-duplicate; NaN where only exact duplicates can be told.
+    compared, expected : int
+        Validation and test clips that were compared, and that the clip table has.
+    """
+
+    rows: pandas.DataFrame
+    same_subject: float
+    other_subject: float
+    threshold: float
+    compared: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class ClipVectors:
+    """A vector per clip.
+
+    Attributes
+    ----------
+    vector : numpy.ndarray
+        (clips, D) float32 of length 1; zeros where there is none.
+    there : numpy.ndarray
+        (clips,) bool: False without a frame with a face, or where their mean has no direction.
+    sha256 : list of bytes
+        Of the embeddings of each clip's frames with a face; empty without one.
+    """
+
+    vector: NDArray[np.float32]
+    there: NDArray[np.bool_]
+    sha256: list[bytes]
+
+
+def find_leaks(
+    embedding: NDArray[np.float16] | h5py.Dataset,
+    mask: NDArray[np.bool_] | h5py.Dataset,
+    clip_id: Sequence[str],
+    clips: pandas.DataFrame,
+    block: int = BLOCK,
+) -> Leaks:
+    """Look for subjects and clips that are in two splits.
+
+    Clips whose embeddings have no direction (no frame with a face; all zero, or not finite) are not
+    compared, but counted. Memory holds a vector per clip, and blocks of embeddings and distances of
+    a fixed size.
+
+    Parameters
+    ----------
+    embedding : array-like
+        (rows, frames, D) float16, a dataset or an array.
+    mask : array-like
+        (rows, frames) bool: where there is a face.
+    clip_id : sequence of str
+        (rows,).
+    clips : pandas.DataFrame
+        The clip table: `clip_id, subject, split`.
+    block : int
+        Clips on each side of a block of distances.
+
+    Returns
+    -------
+    Leaks
+    """
+    clips = clips[clips["split"].isin(SPLITS)].reset_index(drop=True)
+    vectors = clip_vectors(embedding, mask)
+    rows_of = {name: i for i, name in enumerate(clip_id) if vectors.there[i]}
+    known = clips[clips["clip_id"].isin(rows_of)].reset_index(drop=True)
+    rows = [rows_of[name] for name in known["clip_id"]]
+    vector, sha256 = vectors.vector[rows], [vectors.sha256[row] for row in rows]
+
+    same, other = _usual_distances(vector, known, block)
+    yardsticks = [same, MARGIN * other]
+    threshold = np.nan if np.isnan(other) else float(np.nanmin(yardsticks))
+    pairs = _nearest_before(vector, sha256, known, block)
+    verdict = np.where(pairs["distance"] < threshold, NEAR_DUPLICATE, NOT_FLAGGED)
+    pairs["verdict"] = np.where(pairs.pop("exact"), EXACT_DUPLICATE, verdict)
+    pairs = pairs.sort_values(["distance", "clip_id"], kind="stable")
+    found = [
+        _shared_subjects(clips),
+        *(pairs[pairs["verdict"] == name] for name in (EXACT_DUPLICATE, NEAR_DUPLICATE)),
+        pairs[pairs["verdict"] == NOT_FLAGGED].head(SHOWN),
+    ]
+    table = pandas.concat([part for part in found if len(part)] or [pairs], ignore_index=True)
+    table = table.assign(threshold=threshold)[COLUMNS]
+    for name, count in table["verdict"].value_counts(sort=False).items():
+        if name != NOT_FLAGGED:
+            log.warning("%s: %d clips or subjects of a later split", name, count)
+    expected = int((clips["split"] != SPLITS[0]).sum())
+    return Leaks(table, same, other, threshold, len(pairs), expected)
+
+
+def clip_vectors(
+    embedding: NDArray[np.float16] | h5py.Dataset, mask: NDArray[np.bool_] | h5py.Dataset
+) -> ClipVectors:
+    """Reduce each clip to one vector, reading a bounded number of bytes at a time.
+
+    Parameters
+    ----------
+    embedding : array-like
+        (clips, frames, D) float16.
+    mask : array-like
+        (clips, frames) bool.
+
+    Returns
+    -------
+    ClipVectors
+    """
+    clips, frames, dim = embedding.shape
+    vector = np.zeros((clips, dim), dtype=np.float32)
+    there = np.zeros(clips, dtype=bool)
+    sha256 = [b""] * clips
+    step = max(1, READ_BYTES // (max(frames, 1) * dim * embedding.dtype.itemsize))
+    for start in range(0, clips, step):
+        read = zip(embedding[start : start + step], mask[start : start + step], strict=True)
+        for row, (values, face) in enumerate(read, start=start):
+            faces = np.ascontiguousarray(values[face])
+            if not len(faces):
+                continue
+            sha256[row] = hashlib.sha256(faces.tobytes()).digest()
+            mean = faces.mean(axis=0, dtype=np.float32)
+            length = np.linalg.norm(mean)
+            if np.isfinite(length) and length > 0:
+                vector[row], there[row] = mean / length, True
+    return ClipVectors(vector, there, sha256)
+
+
+def nearest(
+    vector: NDArray[np.float32],
+    queries: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    allowed: Allowed | None = None,
+    block: int = BLOCK,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find each query's nearest clip of a pool by cosine distance, block by block.
+
+    Parameters
+    ----------
+    vector : numpy.ndarray
+        (clips, D) float32 of length 1.
+    queries, pool : numpy.ndarray
+        (q,) and (p,) int64: places in `vector`.
+    allowed : callable, optional
+        Of a column of queries (b, 1) and a row of the pool (c,): which pairs count, (b, c) bool.
+    block : int
+        Clips on each side of a block.
+
+    Returns
+    -------
+    place : numpy.ndarray
+        (q,) int64, the first of equals; -1 where no pair is allowed.
+    distance : numpy.ndarray
+        (q,) float64, 1 - cosine; NaN where no pair is allowed.
+    """
+    place = np.full(len(queries), -1)
+    closest = np.full(len(queries), -np.inf, dtype=np.float32)
+    for start in range(0, len(queries), block):
+        rows = slice(start, start + block)
+        for first in range(0, len(pool), block):
+            columns = pool[first : first + block]
+            cosine = vector[queries[rows]] @ vector[columns].T
+            if allowed is not None:
+                cosine[~allowed(queries[rows, None], columns)] = -np.inf
+            best = cosine.argmax(axis=1)
+            value = cosine[np.arange(len(best)), best]
+            better = value > closest[rows]
+            closest[rows] = np.where(better, value, closest[rows])
+            place[rows] = np.where(better, columns[best], place[rows])
+    # Of unit vectors, half the squared difference; 1 - cosine would lose the digits of a copy.
+    apart = vector[queries].astype(np.float64) - vector[place]
+    distance = (apart**2).sum(axis=1) / 2
+    return place, np.where(place < 0, np.nan, distance)
+
+
+def _usual_distances(
+    vector: NDArray[np.float32], clips: pandas.DataFrame, block: int
+) -> tuple[float, float]:
+    """Return the median distance to the nearest clip of the same subject, and of another."""
+    subject = pandas.factorize(clips["subject"])[0]
+    rules: list[Allowed] = [
+        lambda query, pool: (subject[query] == subject[pool]) & (query != pool),
+        lambda query, pool: subject[query] != subject[pool],
+    ]
+    usual = []
+    for rule in rules:
+        distances = []
+        for split in SPLITS:
+            own = np.flatnonzero(clips["split"] == split)
+            distances.append(nearest(vector, own, own, rule, block)[1])
+        known = np.concatenate(distances)
+        known = known[~np.isnan(known)]
+        usual.append(float(np.median(known)) if known.size else np.nan)
+    return usual[0], usual[1]
+
+
+def _nearest_before(
+    vector: NDArray[np.float32], sha256: list[bytes], clips: pandas.DataFrame, block: int
+) -> pandas.DataFrame:
+    """Return every validation and test clip with its nearest of the splits before it.
+
+    An exact duplicate, wherever there is one, is the nearest.
+    """
+    parts = []
+    for number, split in enumerate(SPLITS[1:], start=1):
+        own = np.flatnonzero(clips["split"] == split)
+        before = np.flatnonzero(clips["split"].isin(SPLITS[:number]))
+        if not len(before):
+            continue
+        place, distance = nearest(vector, own, before, block=block)
+        first = {sha256[i]: i for i in reversed(before)}
+        copy = np.array([first.get(sha256[i], -1) for i in own], dtype=np.int64)
+        exact = copy >= 0
+        place, distance = np.where(exact, copy, place), np.where(exact, 0.0, distance)
+        parts.append(_pairs(clips, own, place).assign(distance=distance, exact=exact))
+    if not parts:
+        nothing = np.empty(0, dtype=np.int64)
+        parts = [_pairs(clips, nothing, nothing).assign(distance=0.0, exact=False)]
+    return pandas.concat(parts, ignore_index=True)
+
+
+def _shared_subjects(clips: pandas.DataFrame) -> pandas.DataFrame:
+    """Return a row per subject and later split: the first clips of the two sides."""
+    order = clips["split"].map({split: i for i, split in enumerate(SPLITS)})
+    ordered = clips.assign(order=order).sort_values(["order", "clip_id"])
+    later: list[int] = []
+    earliest: list[int] = []
+    for _, sides in ordered.drop_duplicates(["subject", "split"]).groupby("subject"):
+        first, *rest = sides.index
+        later += rest
+        earliest += [first] * len(rest)
+    pairs = _pairs(clips, np.array(later, dtype=np.int64), np.array(earliest, dtype=np.int64))
+    return pairs.assign(distance=np.nan, verdict=SHARED_SUBJECT)
+
+
+def _pairs(
+    clips: pandas.DataFrame, place: NDArray[np.int64], other: NDArray[np.int64]
+) -> pandas.DataFrame:
+    """Return the names of clips beside those of others."""
+    names = ["clip_id", "split", "subject"]
+    columns: dict[str, Any] = {name: clips[name].to_numpy(object)[place] for name in names}
+    columns |= {f"nearest_{name}": clips[name].to_numpy(object)[other] for name in names}
+    return pandas.DataFrame(columns)

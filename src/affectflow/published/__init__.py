@@ -1,0 +1,1 @@
+"""The numbers that the dissertation printed, as data, and ours beside them."""

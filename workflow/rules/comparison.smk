@@ -1,0 +1,75 @@
+localrules:
+    compare,
+    find_leaks,
+
+
+rule compare:
+    input:
+        predictions=expand(
+            "results/experiments/{experiment}/predictions.csv", experiment=EXPERIMENTS
+        ),
+        clips=rules.index_dataset.output.clips,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        comparisons=report(
+            "results/tables/comparisons.csv",
+            category="Results",
+            labels={"what": "Every two experiments compared (CSV)"},
+            caption="../report/comparison.rst",
+        ),
+        page=report(
+            "results/tables/comparisons.html",
+            category="Results",
+            labels={"what": "Experiments against each other"},
+            caption="../report/comparison.rst",
+        ),
+    log:
+        "logs/compare.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=doubling(2000),
+        runtime=longer(20),
+    params:
+        script=script("compare.py"),
+        resamples=SETTINGS["evaluation"]["resamples"],
+        seed=SETTINGS["seed"],
+        random=argument(RANDOM),
+        code=code("compare.py"),
+    shell:
+        "python {params.script:q} --predictions {input.predictions} --clips {input.clips}"
+        " --tasks {input.tasks} --random {params.random:q} --resamples {params.resamples}"
+        " --seed {params.seed} --comparisons {output.comparisons} --page {output.page}"
+        " > {log} 2>&1"
+
+
+rule find_leaks:
+    input:
+        embeddings=rules.join.output,
+        clips=rules.index_dataset.output.clips,
+    output:
+        leaks="results/dataset/leaks/{backbone}.csv",
+        page=report(
+            "results/tables/leaks/{backbone}.html",
+            category="Data set",
+            labels={"what": "Subjects and clips in two splits: {backbone}"},
+            caption="../report/leaks.rst",
+        ),
+    log:
+        "logs/find_leaks/{backbone}.log",
+    priority: 60
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=doubling(2000),
+        runtime=longer(20),
+    params:
+        script=script("find_leaks.py"),
+        code=code("find_leaks.py"),
+    shell:
+        "python {params.script:q} --embeddings {input.embeddings} --clips {input.clips}"
+        " --backbone {wildcards.backbone} --leaks {output.leaks} --page {output.page}"
+        " > {log} 2>&1"

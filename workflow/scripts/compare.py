@@ -1,0 +1,40 @@
+"""Compare every two experiments on the clips that both scored: comparisons.csv, and a page."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from affectflow.commandline import run, settings
+from affectflow.dataset.clips import read_clips
+from affectflow.dataset.tasks import read_tasks
+from affectflow.evaluation.paired import compare
+from affectflow.evaluation.report import read_predictions
+from affectflow.evaluation.tables import write_results
+from affectflow.figures.comparison import comparisons_html
+from affectflow.provenance.atomic import write_text
+
+
+def main(arguments: Namespace) -> None:
+    tasks = read_tasks(arguments.tasks)
+    comparisons = compare(
+        {path.parent.name: read_predictions(path) for path in arguments.predictions},
+        read_clips(arguments.clips, tasks),
+        tasks,
+        arguments.resamples,
+        arguments.seed,
+    )
+    write_results(arguments.comparisons, comparisons)
+    write_text(arguments.page, comparisons_html(comparisons, arguments.random))
+
+
+parser = ArgumentParser(description=__doc__)
+parser.add_argument(
+    "--predictions", type=Path, nargs="*", default=[], help="EXPERIMENT/predictions.csv"
+)
+parser.add_argument("--clips", type=Path, required=True, help="clips.csv")
+parser.add_argument("--tasks", type=Path, required=True, help="tasks.json")
+parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
+parser.add_argument("--resamples", type=int, default=1000, help="draws behind an interval")
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv to write")
+parser.add_argument("--page", type=Path, required=True, help="comparisons.html to write")
+run(parser, main)
