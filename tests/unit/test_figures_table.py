@@ -44,11 +44,12 @@ def page(html):
     return parsed
 
 
-def scored(predicted, label=(0, 1, 2, 1), name="engagement", kind="ordinal", subjects=2):
+def scored(predicted, label=(0, 1, 2, 1), name="engagement", kind="ordinal", subjects=12):
+    """Metrics of clips that are shown three times, by so many subjects in turn."""
     task = Task(name, kind, ("low", "middle", "high"))
     rows = []
     for split in ("train", "test"):
-        for i, (truth, guess) in enumerate(zip(label, predicted, strict=True)):
+        for i, (truth, guess) in enumerate(3 * list(zip(label, predicted, strict=True))):
             subject = f"{split}{i % subjects}"
             rows.append((f"{split}{i}", subject, split, name, truth, guess))
     columns = ["clip_id", "subject", "split", "task", "label", "predicted"]
@@ -63,7 +64,7 @@ def test_results_show_values_floors_and_flags():
     text = page(html).text
     assert "1.000 ▲ [1.000, 1.000]" in text
     assert "floor 0.500" in text  # accuracy of always level 1
-    assert "4 of 4" in text
+    assert "12 of 12" in text
     assert text.count("predicts one level") == 2  # "flat", in both splits
     assert html.index("test split") < html.index("train split")
     assert RANDOM not in text
@@ -89,11 +90,11 @@ def test_hostile_names_are_escaped():
     assert page(audit_html(audit)).text.count(HOSTILE) == 5 + 2
 
 
-@pytest.mark.parametrize("subjects", [1, 2])
-def test_without_an_interval_nothing_is_above_its_floor(subjects):
+@pytest.mark.parametrize("subjects", [1, 5, 6])
+def test_nothing_is_above_its_floor_for_too_few_subjects(subjects):
     table = results_table({"a": scored((0, 1, 2, 1), subjects=subjects)})
     text = page(results_html(table)).text
-    assert ("1.000 ▲" in text) == (subjects > 1)
+    assert ("1.000 ▲" in text) == (subjects >= 6)
     assert ("no interval: one subject" in text) == (subjects == 1)
 
 

@@ -9,6 +9,9 @@ import pandas
 
 from affectflow.provenance.atomic import atomic
 
+FEWEST_SUBJECTS = 6
+"""Below this no interval shows anything: where five subjects of five agree, the two-sided sign test
+says p = 0.06."""
 NAMES = ("experiment", "split", "state", "metric")
 NUMBERS = ("value", "ci_low", "ci_high")
 COLUMNS = [*NAMES, *NUMBERS, "n_scored", "n_labelled"]

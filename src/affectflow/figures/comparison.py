@@ -8,6 +8,7 @@ from math import isnan
 
 import pandas
 
+from affectflow.evaluation.tables import FEWEST_SUBJECTS
 from affectflow.figures.page import NOTES, RANDOM, document, listed, table_head
 
 SPLIT, METRIC = "test", "macro_f1"
@@ -16,7 +17,8 @@ READING = (
     "Each cell is the macro-F1 of the column's experiment minus that of the row's, on the test "
     "clips that both scored; below it the 95 % interval from resampling subjects, the same draws "
     "for both. ○: the interval excludes 0. ●: so it does after Holm's correction for all pairs of "
-    "this state (p below 0.05). Without a mark the two have not been shown to differ, which does "
+    f"this state (p below 0.05). With fewer than {FEWEST_SUBJECTS} subjects there is no mark. "
+    "Without a mark the two have not been shown to differ, which does "
     "not show them equal."
 )
 CHOOSING = (
@@ -75,12 +77,13 @@ def _range(counts: pandas.Series) -> str:
 
 def _matrix(rows: pandas.DataFrame, names: list[str], random_weights: Collection[str]) -> str:
     """Return one state's differences; columns have the rows' numbers, for names may be long."""
-    columns = ["difference", "ci_low", "ci_high", "p_holm"]
+    columns = ["difference", "ci_low", "ci_high", "p_holm", "n_subjects"]
     cells = {}
     for first, second, *numbers in rows[["first", "second", *columns]].itertuples(index=False):
-        value, low, high, p = map(float, numbers)
-        cells[first, second] = _cell(value, low, high, p)
-        cells[second, first] = _cell(-value, -high, -low, p)
+        value, low, high, p, subjects = map(float, numbers)
+        enough = subjects >= FEWEST_SUBJECTS
+        cells[first, second] = _cell(value, low, high, p, enough)
+        cells[second, first] = _cell(-value, -high, -low, p, enough)
     lines = []
     for place, row in enumerate(names, start=1):
         flag = "<br><span class=flag>random weights</span>" if row in random_weights else ""
@@ -91,13 +94,13 @@ def _matrix(rows: pandas.DataFrame, names: list[str], random_weights: Collection
     return f"<table>{table_head(heads)}<tbody>{''.join(lines)}</tbody></table>"
 
 
-def _cell(value: float, low: float, high: float, p: float) -> str:
+def _cell(value: float, low: float, high: float, p: float, enough: bool) -> str:
     if isnan(value):
         return "<td>–</td>"
     number = f"{value + 0.0:+.3f}"
-    if p < SIGNIFICANT:
+    if enough and p < SIGNIFICANT:
         number = f"<span class=above>{number} ●</span>"
-    elif low > 0 or high < 0:
+    elif enough and (low > 0 or high < 0):
         number += " ○"
     interval = "" if isnan(low) else f"[{low + 0.0:+.3f}, {high + 0.0:+.3f}]"
     return f"<td class=number>{number}<br><span class=range>{interval}</span></td>"

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from affectflow.evaluation.tables import Estimate, estimates
+from affectflow.evaluation.tables import FEWEST_SUBJECTS, Estimate, estimates
 from affectflow.figures.style import BLACK, BLUE, VERMILLION, panels, plain, say, styled, two_lines
 
 COLUMNS = 2
@@ -82,7 +82,9 @@ def _row(axes: Axes, place: int, found: dict[str, Estimate], metric: str) -> Non
         return
     if found["collapsed"].value == 1:
         look = ONE_LEVEL
-    elif all(found[name].low > found[f"floor_{name}"].value for name in (metric, GUESS_PROOF)):
+    elif found["subjects_scored"].value >= FEWEST_SUBJECTS and all(
+        found[name].low > found[f"floor_{name}"].value for name in (metric, GUESS_PROOF)
+    ):
         look = ABOVE
     else:
         look = NOT_ABOVE

@@ -8,15 +8,15 @@ from math import isnan
 
 import pandas
 
-from affectflow.evaluation.tables import Estimate, estimates
+from affectflow.evaluation.tables import FEWEST_SUBJECTS, Estimate, estimates
 from affectflow.figures.page import NOTES, RANDOM, document, listed, plain_table, table_head
 
 READING = (
     "The floor is what always predicting the most frequent training level scores on the same clips "
     "(kappa: 0); random is what drawing levels with their shares of the training labels scores on "
     "average. In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is above "
-    "both. A guess with other shares may score a little more macro-F1, but no guess lifts kappa or "
-    "balanced accuracy: look for all three."
+    f"both, and at least {FEWEST_SUBJECTS} subjects were scored. A guess with other shares may "
+    "score a little more macro-F1, but no guess lifts kappa or balanced accuracy: look for all three."
 )
 MOST_ROWS = 2000
 
@@ -101,7 +101,8 @@ def _cell(found: dict[str, Estimate], metric: str) -> str:
     to_beat = floor if isnan(random) else max(floor, random)
     interval = "" if isnan(low) else f"[{_three(low)}, {_three(high)}]"
     # Without an interval low is NaN, and nothing is above.
-    text = f"<span class=above>{_three(value)} ▲</span>" if low > to_beat else _three(value)
+    above = low > to_beat and found["subjects_scored"].value >= FEWEST_SUBJECTS
+    text = f"<span class=above>{_three(value)} ▲</span>" if above else _three(value)
     return (
         f"<td class=number>{text} <span class=range>{interval}</span><br>"
         f"<span class=floor>floor {_three(floor)}, random {_three(random)}</span></td>"
