@@ -16,7 +16,8 @@ READING = (
     "(kappa: 0); random is what drawing levels with their shares of the training labels scores on "
     "average. In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is above "
     f"both, and at least {FEWEST_SUBJECTS} subjects were scored. A guess with other shares may "
-    "score a little more macro-F1, but no guess lifts kappa or balanced accuracy: look for all three."
+    "score a little more macro-F1, but no guess lifts kappa or balanced accuracy: look for all "
+    "three."
 )
 MOST_ROWS = 2000
 

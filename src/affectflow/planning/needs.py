@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -102,10 +103,12 @@ class Needs:
         return reduce(add, (self.work.shards[int(each)] for each in shards))
 
     def _epoch(self, experiment: str) -> float:
-        """Return the frames of one epoch: those of every labelled clip that is not for testing."""
-        labelled = [c for c in self.index.clips if c.status == "ok" and c.split != "test"]
-        chosen = self.study.experiments[experiment]["training"]["frames"]
-        return len(labelled) * (chosen or self.work.frames / max(self.work.clips, 1))
+        """Return the frames of one epoch: those of the labelled clips that are not for testing."""
+        training = self.study.experiments[experiment]["training"]
+        labelled = Counter(clip.split for clip in self.index.clips if clip.status == "ok")
+        train = min(training.get("train_clips") or labelled["train"], labelled["train"])
+        each = training["frames"] or self.work.frames / max(self.work.clips, 1)
+        return (train + labelled["validation"]) * each
 
 
 def bytes_per_face(crop_size: int, work: Work, done: Collection[int], folder: Path) -> float:
