@@ -18,6 +18,7 @@ from affectflow.provenance import access
 from affectflow.provenance.atomic import sweep
 from affectflow.provenance.code import code_digest
 from affectflow.provenance.content import digest, sha256
+from affectflow.temporal.settings import is_pooled
 
 # The jobs run this checkout's library with the Python that runs this file, whatever else there is.
 preflight.lead_path("PYTHONPATH", SOURCE)
@@ -168,9 +169,12 @@ def experiment_seed(wildcards):
 
 def experiment_code(wildcards):
     training = EXPERIMENTS[wildcards.experiment]["training"]
+    head = training["head"]
+    if is_pooled(head):
+        return code("train.py", f"affectflow.temporal.pooled.{head}")
     return code(
         "train.py",
-        f"affectflow.temporal.heads.{training['head']}",
+        f"affectflow.temporal.heads.{head}",
         f"affectflow.temporal.losses.{training['loss']}",
         "affectflow.temporal.losses.cross_entropy",
     )

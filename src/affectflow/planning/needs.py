@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 from affectflow.config.study import Study
 from affectflow.dataset.index import Index
@@ -44,7 +45,7 @@ class Needs:
         """Return the frames that a job of a stage looks at."""
         if job.rule == TRAIN:
             name = job.wildcards["experiment"]
-            return self._epoch(name) * self.study.experiments[name]["training"]["epochs"]
+            return self._epoch(name) * self._training(name).get("epochs", 1)
         shard = self._shard(job)
         return shard.faces if job.rule == EMBED else shard.frames
 
@@ -102,9 +103,13 @@ class Needs:
         shards = self.study.embedding_shards[shard] if job.rule == EMBED else [shard]
         return reduce(add, (self.work.shards[int(each)] for each in shards))
 
+    def _training(self, experiment: str) -> Mapping[str, Any]:
+        own: Mapping[str, Any] = self.study.experiments[experiment]["training"]
+        return own
+
     def _epoch(self, experiment: str) -> float:
         """Return the frames of one epoch: those of the labelled clips that are not for testing."""
-        training = self.study.experiments[experiment]["training"]
+        training = self._training(experiment)
         labelled = Counter(clip.split for clip in self.index.clips if clip.status == "ok")
         train = min(training.get("train_clips") or labelled["train"], labelled["train"])
         each = training["frames"] or self.work.frames / max(self.work.clips, 1)

@@ -5,20 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from affectflow import registry
+from affectflow.errors import UserError, did_you_mean
 
 HEADS = "temporal.heads"
+POOLED = "temporal.pooled"
 LOSSES = "temporal.losses"
 
 
-def head_settings(head: str) -> dict[str, dict[str, Any]]:
-    """Return the literal `SETTINGS` of ``temporal/heads/HEAD.py``: key to JSON schema.
+def is_pooled(head: str) -> bool:
+    """Return whether a head looks at pooled statistics rather than at the sequence.
 
     Raises
     ------
     UserError
         If there is no such head.
     """
-    return dict(registry.literal(HEADS, registry.require(HEADS, head, "head"), "SETTINGS"))
+    known = {package: registry.names(package) for package in (HEADS, POOLED)}
+    for package, names in known.items():
+        if head in names:
+            return package == POOLED
+    every = sorted(name for names in known.values() for name in names)
+    raise UserError(f"head: unknown head '{head}'", did_you_mean(head, every))
+
+
+def head_settings(head: str) -> dict[str, dict[str, Any]]:
+    """Return the literal `SETTINGS` of a head's file: key to JSON schema.
+
+    Raises
+    ------
+    UserError
+        If there is no such head.
+    """
+    return dict(registry.literal(POOLED if is_pooled(head) else HEADS, head, "SETTINGS"))
 
 
 def loss_settings(loss: str) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from affectflow.config.check import STRICT
 from affectflow.errors import UserError, did_you_mean
-from affectflow.temporal.settings import head_settings, loss_settings
+from affectflow.temporal.settings import head_settings, is_pooled, loss_settings
 
 SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.0}
 AMOUNT: dict[str, Any] = {"type": "number", "minimum": 0, "default": 0.0}
@@ -46,6 +46,31 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+# What only a head that is trained epoch by epoch has.
+BY_EPOCHS = (
+    "normalise",
+    "loss",
+    "sampling",
+    "time_mask",
+    "jitter",
+    "mixup",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "select_by",
+    "patience",
+)
+POOLED_SETTINGS: dict[str, dict[str, Any]] = {
+    "statistics": {
+        "type": "array",
+        "items": {"enum": ["mean", "std", "min", "max"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["mean", "std", "min", "max"],
+    },
+}
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A training run.
@@ -53,7 +78,8 @@ class Experiment:
     Attributes
     ----------
     head : str
-        A file of ``temporal/heads``.
+        A file of ``temporal/heads`` or ``temporal/pooled``. A pooled head has no `BY_EPOCHS`: their
+        values here are the defaults, and nothing reads them.
     settings : dict
         The head's own keys, complete.
     frames : int or None
@@ -120,7 +146,8 @@ class Experiment:
         """Return the experiment as the flat mapping that `read_experiment` reads."""
         keys = asdict(self)
         own = keys.pop("settings") | keys.pop("loss_settings")
-        return keys | own
+        counts = schema(self.head, self.loss)
+        return {key: value for key, value in (keys | own).items() if key in counts}
 
 
 def schema(head: str, loss: str) -> dict[str, dict[str, Any]]:
@@ -131,7 +158,15 @@ def schema(head: str, loss: str) -> dict[str, dict[str, Any]]:
     UserError
         If there is no such head or loss.
     """
-    return SETTINGS | head_settings(head) | loss_settings(loss)
+    if is_pooled(head):
+        common = {key: spec for key, spec in SETTINGS.items() if key not in BY_EPOCHS}
+        return common | own_settings(head)
+    return SETTINGS | own_settings(head) | loss_settings(loss)
+
+
+def own_settings(head: str) -> dict[str, dict[str, Any]]:
+    """Return the keys that only this head, or kind of head, has: key to JSON schema."""
+    return (POOLED_SETTINGS if is_pooled(head) else {}) | head_settings(head)
 
 
 def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Experiment:
@@ -158,7 +193,7 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
             raise UserError(
                 f"{where}: {key}: {error.message}", f"The default is {known[key]['default']}."
             )
-    full = {key: spec["default"] for key, spec in known.items()} | dict(keys)
-    settings = {key: full.pop(key) for key in head_settings(head)}
-    own = {key: full.pop(key) for key in loss_settings(loss)}
+    full = {key: spec["default"] for key, spec in (SETTINGS | known).items()} | dict(keys)
+    settings = {key: full.pop(key) for key in own_settings(head)}
+    own = {} if is_pooled(head) else {key: full.pop(key) for key in loss_settings(loss)}
     return Experiment(settings=settings, loss_settings=own, **full)

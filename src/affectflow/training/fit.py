@@ -29,11 +29,11 @@ from affectflow.training.checkpoint import (
     save_checkpoint,
     set_random_states,
 )
-from affectflow.training.data import SequenceData, permuted
+from affectflow.training.data import SequenceData
 from affectflow.training.experiment import Experiment
 from affectflow.training.feed import Feed
 from affectflow.training.predict import BATCH, forward
-from affectflow.training.select import correlated_features, draw_clips
+from affectflow.training.select import correlated_features, training_clips
 from affectflow.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -94,20 +94,10 @@ def fit(
     UserError
         If no training clip is labelled, or the loss is not finite.
     """
-    if experiment.labels == "permuted":
-        data = permuted(data, seed)
-    train, validation = data.labelled("train"), data.labelled("validation")
-    if len(train) == 0:
-        raise UserError(
-            f"no clip to train on: {int((data.split == 'train').sum())} training clips have a "
-            "frame with a face, and none of them has a label",
-            "Look at results/dataset/audit.csv for what became of the clips and labels.",
-        )
+    data, train = training_clips(data, experiment, seed)
+    validation = data.labelled("validation")
     if len(validation) == 0:
         log.warning("no labelled validation clip: the last epoch is kept, patience does nothing")
-
-    train = train[draw_clips(data.subject[train], experiment.train_clips, seed)]
-    log.info("training on %d clips of %d subjects", len(train), len(set(data.subject[train])))
 
     with reproducible(threads):
         torch.manual_seed(seed)

@@ -12,11 +12,14 @@ import torch
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
 from affectflow.shards.embeddings import open_joined
+from affectflow.temporal.settings import is_pooled
 from affectflow.training.data import assemble
-from affectflow.training.experiment import read_experiment
+from affectflow.training.experiment import Experiment, read_experiment
 from affectflow.training.fit import fit, write_history
 from affectflow.training.model_files import save_model
-from affectflow.training.predict import decide, predict, tabulate, write_predictions
+from affectflow.training.pooled import fit_pooled, predict_pooled
+from affectflow.training.pooled_files import save_pooled
+from affectflow.training.predict import DECIMALS, decide, predict, tabulate, write_predictions
 
 log = logging.getLogger(__name__)
 
@@ -61,22 +64,34 @@ def train(
     with open_joined(embeddings) as joined:
         data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
         log.info("%d clips of %d frames on %s", *data.mask.shape, device)
-        fitted = fit(
-            data,
-            known,
-            experiment,
-            checkpoint,
-            device=device,
-            seed=seed,
-            threads=threads,
-            code_digest=code_digest,
-        )
-        probabilities = predict(fitted.model, data, threads=threads)
-    own = fitted.model.objective.decisions()
-    rules = [experiment.decide or rule for rule in own]
-    decisions = decide(probabilities, data, known, rules)
-    trained = {"seed": seed, "best_epoch": fitted.best_epoch, "experiment": experiment.keys()}
-    save_model(fitted.model, model, description, decisions, trained)
-    write_history(fitted.history, history)
+        trained = {"seed": seed, "experiment": experiment.keys()}
+        if is_pooled(experiment.head):
+            pooled, epochs = fit_pooled(data, known, experiment, seed=seed, threads=threads)
+            probabilities = predict_pooled(pooled, data, DECIMALS, threads)
+            decisions = decide(probabilities, data, known, rules(experiment, len(known) * ["mode"]))
+            save_pooled(pooled, model, description, decisions, trained | {"best_epoch": 1})
+        else:
+            fitted = fit(
+                data,
+                known,
+                experiment,
+                checkpoint,
+                device=device,
+                seed=seed,
+                threads=threads,
+                code_digest=code_digest,
+            )
+            epochs = fitted.history
+            probabilities = predict(fitted.model, data, threads=threads)
+            own = fitted.model.objective.decisions()
+            decisions = decide(probabilities, data, known, rules(experiment, own))
+            best = {"best_epoch": fitted.best_epoch}
+            save_model(fitted.model, model, description, decisions, trained | best)
+    write_history(epochs, history)
     write_predictions(tabulate(probabilities, data, known, decisions), predictions)
     checkpoint.unlink(missing_ok=True)
+
+
+def rules(experiment: Experiment, own: list[str]) -> list[str]:
+    """Return how each task's level is to be taken: as the experiment says, or as its loss does."""
+    return [experiment.decide or rule for rule in own]

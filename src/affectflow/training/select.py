@@ -11,10 +11,36 @@ from scipy.stats import false_discovery_control, rankdata
 from sklearn.feature_selection import f_classif, f_regression
 
 from affectflow.dataset.tasks import Task
+from affectflow.errors import UserError
 from affectflow.temporal.objective import MISSING
-from affectflow.training.data import SequenceData
+from affectflow.training.data import SequenceData, permuted
+from affectflow.training.experiment import Experiment
 
 log = logging.getLogger(__name__)
+
+
+def training_clips(
+    data: SequenceData, experiment: Experiment, seed: int
+) -> tuple[SequenceData, NDArray[np.int64]]:
+    """Return the data with the labels that are trained on, and the training clips (n,).
+
+    Raises
+    ------
+    UserError
+        If no training clip is labelled.
+    """
+    if experiment.labels == "permuted":
+        data = permuted(data, seed)
+    train = data.labelled("train")
+    if len(train) == 0:
+        raise UserError(
+            f"no clip to train on: {int((data.split == 'train').sum())} training clips have a "
+            "frame with a face, and none of them has a label",
+            "Look at results/dataset/audit.csv for what became of the clips and labels.",
+        )
+    train = train[draw_clips(data.subject[train], experiment.train_clips, seed)]
+    log.info("training on %d clips of %d subjects", len(train), len(set(data.subject[train])))
+    return data, train
 
 
 def draw_clips(subject: NDArray[np.str_], wanted: int | None, seed: int) -> NDArray[np.int64]:

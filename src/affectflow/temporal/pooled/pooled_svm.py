@@ -1,0 +1,19 @@
+"""A support vector machine with a Gaussian kernel (Savchenko et al. 2022, Table 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from affectflow.dataset.tasks import Task
+
+SETTINGS = {"svm_c": {"type": "number", "exclusiveMinimum": 0, "default": 1.0}}
+
+
+def build(task: Task, settings: Mapping[str, Any], seed: int) -> Pipeline:
+    """Return the pipeline; `seed` decides nothing here."""
+    return Pipeline([("scale", StandardScaler()), ("model", SVC(C=settings["svm_c"]))])

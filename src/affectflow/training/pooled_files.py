@@ -1,0 +1,104 @@
+"""A fitted pooled head on disk, under the same two names as a sequence model. No pickles.
+
+The safetensors file holds for each task the bytes of skops' format, which rebuilds objects of named
+types only; and which features are looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from affectflow.dataset.tasks import Task
+from affectflow.errors import UserError
+from affectflow.provenance.atomic import atomic, write_text
+from affectflow.provenance.content import sha256
+from affectflow.temporal.decide import Decision
+from affectflow.temporal.pooled_model import PooledModel, TaskModel
+from affectflow.training.model_files import REMEDY, SCHEMA_VERSION
+
+# What skops does not trust by itself: arrays that compiled code walks through.
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+
+
+def save_pooled(
+    model: PooledModel,
+    weights: Path,
+    description: Path,
+    decisions: Sequence[Decision],
+    trained: Mapping[str, Any],
+) -> None:
+    """Write a pooled head as ``model.safetensors`` and ``model.json``.
+
+    Parameters
+    ----------
+    model : PooledModel
+    weights, description, decisions, trained
+        As `affectflow.training.model_files.save_model`.
+    """
+    tensors = {"keep": model.keep.astype(np.uint8)}
+    for place, own in enumerate(model.models):
+        tensors[f"task_{place}"] = np.frombuffer(skops.io.dumps(own.estimator), np.uint8)
+    with atomic(weights) as temporary:
+        save_file(tensors, temporary)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "head": model.head,
+        "settings": model.settings,
+        "dim": len(model.keep),
+        "tasks": [asdict(task) for task in model.tasks],
+        "scales": [own.scale for own in model.models],
+        "decisions": [asdict(decision) for decision in decisions],
+        "weights_sha256": sha256(weights),
+        "trained": dict(trained),
+    }
+    write_text(description, json.dumps(content, indent=2) + "\n")
+
+
+def load_pooled(weights: Path, description: Path) -> PooledModel:
+    """Rebuild what `save_pooled` wrote. Nothing is unpickled.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, damaged, or of another schema or model.
+    """
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
+        tasks = [Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"]]
+        head, settings, scales = (content[key] for key in ("head", "settings", "scales"))
+        expected = content["weights_sha256"]
+    except FileNotFoundError as error:
+        raise UserError(f"{description}: no such file", REMEDY) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{description}: is no pooled model's ({error!r})", REMEDY) from error
+    if not weights.is_file():
+        raise UserError(f"{weights}: no such file", REMEDY)
+    if sha256(weights) != expected:
+        raise UserError(f"{weights}: is not the file that {description} describes", REMEDY)
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise UserError(f"{weights}: is not safetensors ({error})", REMEDY) from error
+    models = [
+        TaskModel(
+            skops.io.loads(tensors[f"task_{place}"].tobytes(), trusted=TRUSTED),
+            len(task.levels),
+            scale,
+        )
+        for place, (task, scale) in enumerate(zip(tasks, scales, strict=True))
+    ]
+    return PooledModel(head, settings, tensors["keep"].astype(bool), tuple(tasks), models)
