@@ -161,7 +161,7 @@ def assemble(
             "no clip has both a row in the clip table and a frame with a face",
             "Look at results/dataset/audit.csv for what became of the clips.",
         )
-    levels = table[[task.name for task in tasks]].fillna(MISSING).to_numpy(np.int64)
+    levels = table[[task.name for task in tasks]].fillna(MISSING).to_numpy(np.int64, copy=True)
     for task, codes in zip(tasks, levels.T, strict=True):
         if codes.max() >= len(task.levels) or codes.min() < MISSING:
             clip = table["clip_id"].iloc[int(np.argmax(codes))]

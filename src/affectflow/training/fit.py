@@ -149,7 +149,7 @@ def fit(
             losses = []
             order = _order(data.levels[train], tasks, experiment.sampling, shuffle)
             for clips in torch.from_numpy(train)[order].split(experiment.batch_size):
-                loss = _loss(model, feed(clips), weights, experiment)
+                loss = batch_loss(model, feed(clips), weights, experiment)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -197,12 +197,13 @@ def _order(
     return torch.randperm(len(levels), generator=generator)
 
 
-def _loss(
+def batch_loss(
     model: SequenceModel,
     batch: tuple[Tensor, Tensor, Tensor],
     weights: Sequence[Tensor] | None,
     experiment: Experiment,
 ) -> Tensor:
+    """Return the loss () of a batch (embeddings, mask, levels), augmented as the keys say."""
     embedding, mask, levels = batch
     if experiment.time_mask:
         embedding, mask = augment.time_mask(embedding, mask, experiment.time_mask)

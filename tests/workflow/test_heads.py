@@ -1,0 +1,51 @@
+"""Every head on the demo's embeddings: engagement of subjects that it never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas
+import pytest
+import torch
+from sklearn.metrics import cohen_kappa_score
+
+from affectflow.training.run import train
+
+# As the demo's own experiment: few clips are learnt by heart within some ten epochs.
+BY_EPOCHS = {"epochs": 40, "batch_size": 16, "patience": 10}
+HEADS = {
+    "lstm": {"fc_units": [512, 128], **BY_EPOCHS},
+    "gru": BY_EPOCHS,
+    "bilstm": BY_EPOCHS,
+    "tcn": BY_EPOCHS,
+    "transformer": BY_EPOCHS,
+    "attention": BY_EPOCHS,
+    "pooled_ridge": {},
+    "pooled_svm": {},
+    "pooled_forest": {},
+    "pooled_boosting": {"leaf_clips": 5},
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_engagement_of_unseen_subjects(head: str, demo: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions.csv"
+    train(
+        embeddings=demo / "embeddings" / "resnet18.h5",
+        clips=demo / "dataset" / "clips.csv",
+        tasks=demo / "dataset" / "tasks.json",
+        training={"head": head, **HEADS[head]},
+        seed=1,
+        device=torch.device("cpu"),
+        threads=1,
+        checkpoint=tmp_path / "checkpoint.pt",
+        code_digest="",
+        model=tmp_path / "model.safetensors",
+        description=tmp_path / "model.json",
+        history=tmp_path / "history.csv",
+        predictions=predictions,
+    )
+    rows = pandas.read_csv(predictions)
+    rows = rows[(rows["split"] == "test") & (rows["task"] == "engagement")].dropna(subset="label")
+    kappa = cohen_kappa_score(rows["label"], rows["predicted"], weights="quadratic")
+    assert kappa >= 0.5, f"quadratic kappa on {rows['subject'].nunique()} subjects"
