@@ -101,6 +101,10 @@ def test_every_key_has_a_comment() -> None:
         ({"experiments": {"a": {"backbone": "resnet18", "epochs": 0}}}, r"a: epochs: 0 is less"),
         ({"experiments": {"../a": {"backbone": "resnet18"}}}, r"'../a' is no name"),
         ({"experiments": {"a": None, "b": 3}}, r"b is not a mapping"),
+        ({"experiments": {"a": {"fuse": ["b", "b"]}}}, r"a.fuse is \['b', 'b'\]\n  Name two"),
+        ({"experiments": {"a": {"fuse": "b"}}}, r"a.fuse is 'b'"),
+        ({"experiments": {"a": {"fuse": ["b", "c"]}}}, r"a.fuse: there is no experiment 'b'"),
+        ({"experiments": {"a": {"fuse": ["b", "c"], "epochs": 3}}}, r"a: unknown key 'epochs'"),
         ({"experiments": "nowhere.yaml"}, r"nowhere.yaml: No such file"),
     ],
 )

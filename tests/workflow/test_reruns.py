@@ -97,6 +97,17 @@ def test_shards_embedded_together_give_the_same_embeddings(study: Study) -> None
     assert study.predictions() == predictions
 
 
+def test_a_fused_experiment_trains_nothing(study: Study) -> None:
+    experiments = {**SMALL["experiments"], "both": {"fuse": ["lstm", "other"]}}
+    run = study.with_config(experiments=experiments).run()
+    assert run.code == 0, run.out
+    assert run.rules - {"all"} == {"fuse", *AFTER_TRAINING} - {"draw_history"}
+    assert ("evaluate", "experiment=both") in run.jobs
+    assert ("evaluate", "experiment=lstm") not in run.jobs
+    results = (study.folder / "results" / "tables" / "results.csv").read_text()
+    assert "\nboth,test,engagement,kappa," in results
+
+
 def test_new_backbone_only_adds(study: Study) -> None:
     backbones = {"resnet18": {"weights": "random"}, "inception_resnet_v1": {"weights": "random"}}
     jobs = study.with_config(backbones=backbones).plan().jobs

@@ -59,6 +59,9 @@ SETTINGS = STUDY.settings
 SHARDS = STUDY.shards
 BACKBONES = STUDY.backbones
 EXPERIMENTS = STUDY.experiments
+FUSED = STUDY.fused
+# All that has predictions.
+SCORED = [*EXPERIMENTS, *FUSED]
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
 DATASET = Untracked(json.dumps(SETTINGS["dataset"], sort_keys=True))
@@ -68,12 +71,15 @@ RANDOM = [
     for name, experiment in EXPERIMENTS.items()
     if BACKBONES[experiment["backbone"]]["weights"] == "random"
 ]
+RANDOM += [
+    name for name, own in FUSED.items() if any(part in RANDOM for part in own["fuse"])
+]
 
 
 wildcard_constraints:
     shard=r"\d{3}",
     backbone="|".join(BACKBONES),
-    experiment="|".join(EXPERIMENTS) or "none",
+    experiment="|".join(SCORED) or "none",
 
 
 def script(name):
@@ -157,6 +163,13 @@ def embedded_faces(wildcards):
 
 def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
+
+
+def fused_predictions(wildcards):
+    return expand(
+        "results/experiments/{experiment}/predictions.csv",
+        experiment=FUSED[wildcards.experiment]["fuse"],
+    )
 
 
 def experiment_training(wildcards):

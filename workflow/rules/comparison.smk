@@ -6,7 +6,7 @@ localrules:
 rule compare:
     input:
         predictions=expand(
-            "results/experiments/{experiment}/predictions.csv", experiment=EXPERIMENTS
+            "results/experiments/{experiment}/predictions.csv", experiment=SCORED
         ),
         clips=rules.index_dataset.output.clips,
         tasks=rules.index_dataset.output.tasks,

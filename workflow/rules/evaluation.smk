@@ -5,7 +5,7 @@ localrules:
 
 rule evaluate:
     input:
-        predictions=rules.train.output.predictions,
+        predictions="results/experiments/{experiment}/predictions.csv",
         clips=rules.index_dataset.output.clips,
         tasks=rules.index_dataset.output.tasks,
     output:
@@ -33,7 +33,7 @@ rule evaluate:
 rule tables:
     input:
         metrics=expand(
-            "results/experiments/{experiment}/metrics.json", experiment=EXPERIMENTS
+            "results/experiments/{experiment}/metrics.json", experiment=SCORED
         ),
     output:
         results=report(

@@ -17,7 +17,7 @@ rule study:
         rules.draw_levels.output,
         rules.draw_overview.output,
         expand("results/figures/similarity/{backbone}.svg", backbone=BACKBONES),
-        expand("results/figures/confusion/{experiment}.svg", experiment=EXPERIMENTS),
+        expand("results/figures/confusion/{experiment}.svg", experiment=SCORED),
         expand("results/figures/history/{experiment}.svg", experiment=EXPERIMENTS),
 
 

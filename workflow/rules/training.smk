@@ -1,3 +1,7 @@
+localrules:
+    fuse,
+
+
 rule train:
     input:
         embeddings=experiment_embeddings,
@@ -10,6 +14,8 @@ rule train:
         predictions="results/experiments/{experiment}/predictions.csv",
     log:
         "logs/train/{experiment}.log",
+    wildcard_constraints:
+        experiment="|".join(EXPERIMENTS) or "none",
     priority: 40
     conda:
         ENVIRONMENT
@@ -35,7 +41,34 @@ rule train:
         " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
 
 
+rule fuse:
+    input:
+        predictions=fused_predictions,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        "results/experiments/{experiment}/predictions.csv",
+    log:
+        "logs/fuse/{experiment}.log",
+    wildcard_constraints:
+        experiment="|".join(FUSED) or "none",
+    priority: 45
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=doubling(2000),
+        runtime=longer(10),
+    params:
+        script=script("fuse.py"),
+        decide=lambda wildcards: FUSED[wildcards.experiment]["decide"],
+        code=code("fuse.py"),
+    shell:
+        "python {params.script:q} --predictions {input.predictions} --tasks {input.tasks}"
+        " --decide {params.decide} --output {output} > {log} 2>&1"
+
+
 rule experiments:
     input:
         expand(rules.train.output, experiment=EXPERIMENTS),
-        expand("results/experiments/{experiment}/metrics.json", experiment=EXPERIMENTS),
+        expand(rules.fuse.output, experiment=FUSED),
+        expand("results/experiments/{experiment}/metrics.json", experiment=SCORED),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from affectflow.training.experiment import SETTINGS, read_experiment, schema
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 OWN_KEYS = ("backbone", "seed")
+FUSED_KEYS = ("fuse", "decide")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,14 @@ class Study:
     experiments : dict
         Experiment name -> ``backbone``, ``seed``, and ``training``: every key of
         `affectflow.training.experiment`, defaults filled in.
+    fused : dict
+        Name -> ``fuse``, the experiments whose predictions are fused, and ``decide``. They are in
+        the config beside the experiments, and are not trained.
     """
 
     settings: dict[str, Any]
     experiments: dict[str, dict[str, Any]]
+    fused: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def shards(self) -> list[str]:
@@ -96,10 +101,12 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
             f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
             "Set faces.margin to less than faces.crop_size.",
         )
-    return Study(settings, _experiments(settings, checkout))
+    return Study(settings, *_experiments(settings, checkout))
 
 
-def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
+def _experiments(
+    settings: dict, checkout: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     given, where = settings["experiments"], "config: experiments."
     if isinstance(given, str):
         file = Path(given).expanduser()
@@ -107,7 +114,8 @@ def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
         given, where = read_yaml(file), f"{file.name}: "
         if not isinstance(given, Mapping):
             raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
-    experiments = {}
+    experiments: dict[str, dict[str, Any]] = {}
+    fused: dict[str, dict[str, Any]] = {}
     for name, own in given.items():
         if not NAME.fullmatch(str(name)):
             raise UserError(
@@ -116,8 +124,33 @@ def _experiments(settings: dict, checkout: Path) -> dict[str, dict[str, Any]]:
             )
         if not isinstance(own, Mapping):
             raise UserError(f"{where}{name} is not a mapping", f"{name}: {{backbone: ...}}")
-        experiments[str(name)] = _experiment(f"{where}{name}", own, settings)
-    return experiments
+        if "fuse" in own:
+            fused[str(name)] = dict(own)
+        else:
+            experiments[str(name)] = _experiment(f"{where}{name}", own, settings)
+    for name, own in fused.items():
+        fused[name] = _fused(f"{where}{name}", own, list(experiments))
+    return experiments, fused
+
+
+def _fused(where: str, given: Mapping[str, Any], experiments: list[str]) -> dict[str, Any]:
+    for key in given:
+        if key not in FUSED_KEYS:
+            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, FUSED_KEYS))
+    members = given["fuse"]
+    if not isinstance(members, list) or len(set(map(str, members))) < 2:
+        raise UserError(f"{where}.fuse is {members!r}", "Name two or more experiments.")
+    for member in members:
+        if member not in experiments:
+            raise UserError(
+                f"{where}.fuse: there is no experiment '{member}'",
+                did_you_mean(str(member), experiments),
+            )
+    rule = given.get("decide") or "mode"
+    if rule not in SETTINGS["decide"]["enum"]:
+        rules = [str(known) for known in SETTINGS["decide"]["enum"] if known]
+        raise UserError(f"{where}.decide is {rule!r}", did_you_mean(str(rule), rules))
+    return {"fuse": list(members), "decide": rule}
 
 
 def _experiment(where: str, given: Mapping[str, Any], settings: dict) -> dict[str, Any]:

@@ -82,16 +82,31 @@ def decide(
     for place, (p, task, rule) in enumerate(zip(probabilities, tasks, rules, strict=True)):
         level = data.levels[:, place]
         known = (data.split == "validation") & (level != MISSING)
-        if rule != "calibrated":
-            found.append(Decision(rule))
-        elif task.kind == "ordinal" and known.any():
-            cuts = fit_cuts(p[known], level[known])
-            log.info("%s: thresholds of the expected level: %s", task.name, cuts.round(3))
-            found.append(Decision(rule, tuple(cuts.tolist())))
-        else:
-            log.warning("%s: no order, or no validation label: its mode is taken", task.name)
-            found.append(Decision("mode"))
+        found.append(fit_decision(rule, task, p[known], level[known]))
     return found
+
+
+def fit_decision(rule: str, task: Task, p: np.ndarray, level: np.ndarray) -> Decision:
+    """Return how one task's level is taken.
+
+    Parameters
+    ----------
+    rule : str
+        One of `affectflow.temporal.decide.RULES`.
+    task : Task
+    p : numpy.ndarray
+        (n, K) float64, probabilities of labelled validation clips.
+    level : numpy.ndarray
+        (n,) int64, their labels.
+    """
+    if rule != "calibrated":
+        return Decision(rule)
+    if task.kind != "ordinal" or len(level) == 0:
+        log.warning("%s: no order, or no validation label: its mode is taken", task.name)
+        return Decision("mode")
+    cuts = fit_cuts(p, level)
+    log.info("%s: thresholds of the expected level: %s", task.name, cuts.round(3))
+    return Decision(rule, tuple(cuts.tolist()))
 
 
 def tabulate(
