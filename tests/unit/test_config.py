@@ -101,8 +101,24 @@ def test_every_key_has_a_comment() -> None:
         ({"experiments": {"a": {"backbone": "resnet18", "epochs": 0}}}, r"a: epochs: 0 is less"),
         ({"experiments": {"../a": {"backbone": "resnet18"}}}, r"'../a' is no name"),
         ({"experiments": {"a": None, "b": 3}}, r"b is not a mapping"),
-        ({"experiments": {"a": {"fuse": ["b", "b"]}}}, r"a.fuse is \['b', 'b'\]\n  Name two"),
+        ({"experiments": {"a": {"fuse": ["b", "b"]}}}, r"a.fuse is \['b', 'b'\]\n  List"),
         ({"experiments": {"a": {"fuse": "b"}}}, r"a.fuse is 'b'"),
+        (
+            {"experiments": {"b": {"backbone": "resnet18"}, "a": {"fuse": ["b"]}}},
+            r"a.fuse is \['b'\]\n  Name two",
+        ),
+        ({"experiments": {"a": {"backbone": "resnet18", "seed": [1]}}}, r"a.seed is \[1\]"),
+        ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, 1]}}}, r"a.seed is \[1, 1\]"),
+        ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, -1]}}}, r"a.seed: -1 is no"),
+        (
+            {
+                "experiments": {
+                    "a": {"backbone": "resnet18", "seed": [1, 2]},
+                    "a-seed_1": {"backbone": "resnet18"},
+                }
+            },
+            r"a-seed_1: there are two of that name",
+        ),
         ({"experiments": {"a": {"fuse": ["b", "c"]}}}, r"a.fuse: there is no experiment 'b'"),
         ({"experiments": {"a": {"fuse": ["b", "c"], "epochs": 3}}}, r"a: unknown key 'epochs'"),
         ({"experiments": "nowhere.yaml"}, r"nowhere.yaml: No such file"),
@@ -147,3 +163,22 @@ def test_yaml_that_is_broken(tmp_path: Path) -> None:
 
 def test_check_passes_what_fits() -> None:
     check(merged({}), CHECKOUT / "workflow" / "schemas" / "config.schema.yaml")
+
+
+def test_a_list_of_seeds_is_a_run_for_each_and_fuses_as_one() -> None:
+    found = study(
+        {
+            "experiments": {
+                "many": {"backbone": "resnet18", "seed": [1, 7], "epochs": 3},
+                "one": {"backbone": "resnet18", "epochs": 3},
+                "both": {"fuse": ["many", "one"], "decide": "calibrated"},
+            }
+        }
+    )
+    assert found.repeated == {"many": ["many-seed_1", "many-seed_7"]}
+    assert found.experiments["many-seed_7"]["seed"] == 7
+    one, seven = (found.experiments[f"many-seed_{seed}"] for seed in (1, 7))
+    assert one["training"] == seven["training"] == found.experiments["one"]["training"]
+    assert found.fused == {
+        "both": {"fuse": ["many-seed_1", "many-seed_7", "one"], "decide": "calibrated"}
+    }

@@ -108,6 +108,20 @@ def test_a_fused_experiment_trains_nothing(study: Study) -> None:
     assert "\nboth,test,engagement,kappa," in results
 
 
+def test_another_seed_trains_that_run_only(study: Study) -> None:
+    twice = {"again": {**SMALL["experiments"]["other"], "seed": [5, 6]}}
+    first = study.with_config(experiments={**SMALL["experiments"], **twice})
+    run = first.run()
+    assert run.code == 0, run.out
+    trained = {wildcards for rule, wildcards in run.jobs if rule == "train"}
+    assert trained == {"experiment=again-seed_5", "experiment=again-seed_6"}
+    spread = (study.folder / "results" / "tables" / "spread.csv").read_text()
+    assert "\nagain,test,engagement,kappa," in spread
+    more = {"again": {**twice["again"], "seed": [5, 6, 7]}}
+    planned = study.with_config(experiments={**SMALL["experiments"], **more}).plan()
+    assert {w for r, w in planned.jobs if r == "train"} == {"experiment=again-seed_7"}
+
+
 def test_new_backbone_only_adds(study: Study) -> None:
     backbones = {"resnet18": {"weights": "random"}, "inception_resnet_v1": {"weights": "random"}}
     jobs = study.with_config(backbones=backbones).plan().jobs

@@ -42,6 +42,7 @@ rule tables:
             labels={"what": "Every metric (CSV)"},
             caption="../report/results_csv.rst",
         ),
+        spread="results/tables/spread.csv",
         page=report(
             "results/tables/results.html",
             category="Results",
@@ -60,7 +61,9 @@ rule tables:
     params:
         script=script("tables.py"),
         random=argument(RANDOM),
+        repeated=argument(STUDY.repeated),
         code=code("tables.py"),
     shell:
         "python {params.script:q} --metrics {input.metrics} --random {params.random:q}"
-        " --results {output.results} --page {output.page} > {log} 2>&1"
+        " --repeated {params.repeated:q} --results {output.results} --spread {output.spread}"
+        " --page {output.page} > {log} 2>&1"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from affectflow.commandline import run, settings
 from affectflow.evaluation.report import read_metrics
+from affectflow.evaluation.spread import spread
 from affectflow.evaluation.tables import results_table, write_results
 from affectflow.figures.table import results_html
 from affectflow.provenance.atomic import write_text
@@ -12,13 +13,17 @@ from affectflow.provenance.atomic import write_text
 
 def main(arguments: Namespace) -> None:
     results = results_table({path.parent.name: read_metrics(path) for path in arguments.metrics})
+    over_seeds = spread(results, arguments.repeated)
     write_results(arguments.results, results)
-    write_text(arguments.page, results_html(results, arguments.random))
+    write_results(arguments.spread, over_seeds)
+    write_text(arguments.page, results_html(results, arguments.random, over_seeds))
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="EXPERIMENT/metrics.json")
 parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
+parser.add_argument("--repeated", type=settings, default={}, help="experiment to its runs")
+parser.add_argument("--spread", type=Path, required=True, help="spread.csv to write")
 parser.add_argument("--results", type=Path, required=True, help="results.csv to write")
 parser.add_argument("--page", type=Path, required=True, help="results.html to write")
 run(parser, main)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from affectflow import registry
-from affectflow.config.check import check, read_yaml
-from affectflow.errors import UserError, did_you_mean
-from affectflow.training.experiment import SETTINGS, read_experiment, schema
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-OWN_KEYS = ("backbone", "seed")
-FUSED_KEYS = ("fuse", "decide")
+from affectflow.config.check import check
+from affectflow.config.experiments import read_experiments
+from affectflow.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -29,14 +24,14 @@ class Study:
     experiments : dict
         Experiment name -> ``backbone``, ``seed``, and ``training``: every key of
         `affectflow.training.experiment`, defaults filled in.
-    fused : dict
-        Name -> ``fuse``, the experiments whose predictions are fused, and ``decide``. They are in
-        the config beside the experiments, and are not trained.
+    fused, repeated : dict
+        See `affectflow.config.experiments.Experiments`.
     """
 
     settings: dict[str, Any]
     experiments: dict[str, dict[str, Any]]
     fused: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repeated: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def shards(self) -> list[str]:
@@ -101,82 +96,5 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
             f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
             "Set faces.margin to less than faces.crop_size.",
         )
-    return Study(settings, *_experiments(settings, checkout))
-
-
-def _experiments(
-    settings: dict, checkout: Path
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    given, where = settings["experiments"], "config: experiments."
-    if isinstance(given, str):
-        file = Path(given).expanduser()
-        file = file if file.is_file() else checkout / given
-        given, where = read_yaml(file), f"{file.name}: "
-        if not isinstance(given, Mapping):
-            raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
-    experiments: dict[str, dict[str, Any]] = {}
-    fused: dict[str, dict[str, Any]] = {}
-    for name, own in given.items():
-        if not NAME.fullmatch(str(name)):
-            raise UserError(
-                f"{where}'{name}' is no name",
-                "Use letters, digits, _ and -, a letter or digit first.",
-            )
-        if not isinstance(own, Mapping):
-            raise UserError(f"{where}{name} is not a mapping", f"{name}: {{backbone: ...}}")
-        if "fuse" in own:
-            fused[str(name)] = dict(own)
-        else:
-            experiments[str(name)] = _experiment(f"{where}{name}", own, settings)
-    for name, own in fused.items():
-        fused[name] = _fused(f"{where}{name}", own, list(experiments))
-    return experiments, fused
-
-
-def _fused(where: str, given: Mapping[str, Any], experiments: list[str]) -> dict[str, Any]:
-    for key in given:
-        if key not in FUSED_KEYS:
-            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, FUSED_KEYS))
-    members = given["fuse"]
-    if not isinstance(members, list) or len(set(map(str, members))) < 2:
-        raise UserError(f"{where}.fuse is {members!r}", "Name two or more experiments.")
-    for member in members:
-        if member not in experiments:
-            raise UserError(
-                f"{where}.fuse: there is no experiment '{member}'",
-                did_you_mean(str(member), experiments),
-            )
-    rule = given.get("decide") or "mode"
-    if rule not in SETTINGS["decide"]["enum"]:
-        rules = [str(known) for known in SETTINGS["decide"]["enum"] if known]
-        raise UserError(f"{where}.decide is {rule!r}", did_you_mean(str(rule), rules))
-    return {"fuse": list(members), "decide": rule}
-
-
-def _experiment(where: str, given: Mapping[str, Any], settings: dict) -> dict[str, Any]:
-    head, loss = (given.get(name, SETTINGS[name]["default"]) for name in ("head", "loss"))
-    known = [*OWN_KEYS, *schema(head, loss)]
-    for key in given:
-        if key not in known:
-            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
-    if "backbone" not in given:
-        raise UserError(f"{where}: key 'backbone' is missing", "Name one that is under backbones.")
-    backbone = str(given["backbone"])
-    if backbone not in settings["backbones"]:
-        raise UserError(
-            f"{where}.backbone: '{backbone}' is not under backbones",
-            did_you_mean(backbone, settings["backbones"]),
-        )
-    seed = given.get("seed", settings["seed"])
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UserError(f"{where}.seed: {seed!r} is no seed", "It must be a whole number from 0.")
-    own = {key: value for key, value in given.items() if key not in OWN_KEYS}
-    training = read_experiment(own, where).keys()
-    embedded = settings["frames"].get("per_clip")
-    if training["frames"] and training["frames"] > (embedded or 0):
-        raise UserError(
-            f"{where}.frames: {training['frames']} of {embedded or 'an unknown number of'} "
-            "embedded frames per clip",
-            "Raise frames.per_clip in the config, or lower it here; with fps leave it out.",
-        )
-    return {"backbone": backbone, "seed": seed, "training": training}
+    found = read_experiments(settings, checkout)
+    return Study(settings, found.trained, found.fused, found.repeated)

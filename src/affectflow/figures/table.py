@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from html import escape
-from math import isnan
+from math import isnan, nan
 
 import pandas
 
@@ -20,9 +20,19 @@ READING = (
     "three."
 )
 MOST_ROWS = 2000
+SUMMARY = {
+    "macro_f1": "macro-F1",
+    "kappa": "kappa",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
 
 
-def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+def results_html(
+    results: pandas.DataFrame,
+    random_weights: Collection[str] = (),
+    over_seeds: pandas.DataFrame | None = None,
+) -> str:
     """Return the results table: the test split, then the others folded away.
 
     Parameters
@@ -31,6 +41,8 @@ def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()
         As from `evaluation.tables.results_table`. Every text in it is escaped.
     random_weights : collection of str
         Experiments whose backbone has random weights: flagged, and said in the notes.
+    over_seeds : pandas.DataFrame, optional
+        As from `evaluation.spread.spread`: shown first.
 
     Returns
     -------
@@ -40,6 +52,8 @@ def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()
     notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"])) + list(NOTES)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
+    if over_seeds is not None and len(over_seeds):
+        body += ["<h2>test split: mean over seeds, and its deviation</h2>", _spread(over_seeds)]
     for split in splits:
         table = _results(results[results["split"] == split], random_weights)
         if split == "test":
@@ -52,7 +66,7 @@ def results_html(results: pandas.DataFrame, random_weights: Collection[str] = ()
 
 
 def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
-    heads = ["experiment", "state", "macro-F1", "kappa", "accuracy", "balanced accuracy"]
+    heads = ["experiment", "state", *SUMMARY.values()]
     parts = [f"<table>{table_head([*heads, 'scored of labelled'])}"]
     for experiment, own in rows.groupby("experiment", sort=False):
         lines = []
@@ -72,6 +86,20 @@ def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
         name = f"<th scope=rowgroup rowspan={len(lines)}>{escape(str(experiment))}</th>"
         parts.append(f"<tbody><tr>{name}{'</tr><tr>'.join(lines)}</tr></tbody>")
     return "".join(parts) + "</table>"
+
+
+def _spread(rows: pandas.DataFrame) -> str:
+    rows = rows[(rows["split"] == "test") & rows["metric"].isin(SUMMARY)]
+    lines = []
+    for (experiment, state), own in rows.groupby(["experiment", "state"], sort=False):
+        by_metric = own.set_index("metric")
+        cells = (
+            f"{_three(by_metric['mean'].get(metric, nan))} ± "
+            f"{_three(by_metric['sd'].get(metric, nan))}"
+            for metric in SUMMARY
+        )
+        lines.append([str(experiment), str(state), *cells, str(own["seeds"].max())])
+    return plain_table(["experiment", "state", *SUMMARY.values(), "seeds"], lines)
 
 
 def _flags(found: dict[str, Estimate], random: bool) -> list[str]:

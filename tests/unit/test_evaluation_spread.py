@@ -1,0 +1,48 @@
+"""Mean and spread over seeds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from test_figures_table import HOSTILE, page, scored
+
+from affectflow.evaluation.spread import COLUMNS, spread
+from affectflow.evaluation.tables import results_table
+from affectflow.figures.table import results_html
+
+RIGHT, HALF = (0, 1, 2, 1), (0, 1, 1, 0)
+
+
+def test_mean_and_sample_deviation_over_the_runs() -> None:
+    results = results_table({"a-1": scored(RIGHT), "a-2": scored(HALF), "b": scored(HALF)})
+    table = spread(results, {"a": ["a-1", "a-2"]})
+    assert list(table.columns) == COLUMNS
+    assert set(table["experiment"]) == {"a"}
+    (row,) = table[(table["split"] == "test") & (table["metric"] == "accuracy")].to_dict("records")
+    assert (row["mean"], row["min"], row["max"], row["seeds"]) == (0.75, 0.5, 1.0, 2)
+    assert row["sd"] == pytest.approx(math.sqrt(2 * 0.25**2))
+
+
+def test_a_metric_that_a_run_lacks_does_not_count_there() -> None:
+    # No clip is predicted at level 2 in the second run: no precision there.
+    results = results_table({"a-1": scored(RIGHT), "a-2": scored((0, 1, 1, 1))})
+    table = spread(results, {"a": ["a-1", "a-2"]}).set_index(["split", "metric"])
+    row = table.loc[("test", "precision_level_2")]
+    assert (row["mean"], row["seeds"]) == (1.0, 1)
+    assert math.isnan(row["sd"])
+
+
+def test_nothing_repeated_is_an_empty_table() -> None:
+    table = spread(results_table({"a": scored(RIGHT)}), {})
+    assert table.empty and list(table.columns) == COLUMNS
+
+
+def test_the_page_shows_it_first_and_escapes_names() -> None:
+    runs = [f"{HOSTILE}-1", f"{HOSTILE}-2"]
+    results = results_table(dict.fromkeys(runs, scored(RIGHT, name=HOSTILE)))
+    html = results_html(results, (), spread(results, {HOSTILE: runs}))
+    text = page(html).text
+    assert "1.000 ± 0.000" in text
+    assert html.index("mean over seeds") < html.index("never seen in training")
+    assert "mean over seeds" not in results_html(results)
