@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 import yaml
 
+from affectflow import registry
 from affectflow.config.check import check, read_yaml
 from affectflow.config.study import read_study
 from affectflow.errors import UserError
+from affectflow.temporal.settings import HEADS, LOSSES, POOLED
 
 CHECKOUT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((CHECKOUT / "config" / "config.yaml").read_text())
@@ -182,3 +184,30 @@ def test_a_list_of_seeds_is_a_run_for_each_and_fuses_as_one() -> None:
     assert found.fused == {
         "both": {"fuse": ["many-seed_1", "many-seed_7", "one"], "decide": "calibrated"}
     }
+
+
+def test_prepared_choices_are_experiments_that_differ_in_one_thing() -> None:
+    backbones = {name: {"weights": "random"} for name in ("resnet18", "inception_resnet_v1")}
+    found = study(
+        {
+            "frames": {"per_clip": 300},
+            "backbones": backbones,
+            "experiments": str(CHECKOUT / "config" / "choices.yaml"),
+        }
+    )
+    assert set(found.fused) == {"late_fusion"}
+    base = found.experiments["base"]["training"]
+    one_thing = {
+        name: [key for key, value in own["training"].items() if base.get(key, value) != value]
+        for name, own in found.experiments.items()
+    }
+    for name in ("weighted_loss", "weighted_sampling", "focal"):
+        assert "select_by" in one_thing[name] and len(one_thing[name]) == 2, name
+    for name in ("calibrated", "coral", "corn", "soft_ordinal", "label_smoothing", "all_frames"):
+        assert len(one_thing[name]) == 1, name
+    for name in ("key_frames", "correlated_features", "time_mask", "jitter", "mixup", "permuted"):
+        assert len(one_thing[name]) == 1, name
+    # Every head, every loss, every kind of weight is there to be tried.
+    training = [own["training"] for own in found.experiments.values()]
+    assert {own["head"] for own in training} == {*registry.names(HEADS), *registry.names(POOLED)}
+    assert {own["loss"] for own in training if "loss" in own} == set(registry.names(LOSSES))
