@@ -7,6 +7,8 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+DAMAGED = ".damaged"
+
 
 class UserError(Exception):
     """Something the user can mend.
@@ -46,15 +48,21 @@ class DamagedFileError(UserError):
 
     def move_aside(self) -> UserError:
         """Rename the file, so that the next run makes it anew; return what to tell the user."""
-        aside = self.path.with_name(f"{self.path.name}.damaged")
+        aside = self.path.with_name(f"{self.path.name}{DAMAGED}")
         # Another job may have found the same, and moved it already.
         with suppress(FileNotFoundError):
             self.path.replace(aside)
-        return UserError(
-            f"{self.message}; it is now {aside.name}",
-            "Give the same command again: the file is made anew. If this happens more than once, "
-            "have the disk looked at.",
-        )
+        return moved_aside(aside, self.message)
+
+
+def moved_aside(aside: Path, what: str = "") -> UserError:
+    """Return what to tell of a damaged file that has been renamed; `what` is known of it."""
+    what = what or f"{aside.with_suffix('')}: is damaged"
+    return UserError(
+        f"{what}; it is now {aside.name}",
+        "Give the same command again: the file is made anew. If this happens more than once, "
+        "have the disk looked at.",
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

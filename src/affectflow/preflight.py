@@ -11,7 +11,7 @@ from affectflow import registry
 from affectflow.commandline import ERROR
 from affectflow.config.study import Study
 from affectflow.dataset import index
-from affectflow.errors import UserError
+from affectflow.errors import DAMAGED, UserError, moved_aside
 from affectflow.provenance.content import sha256
 
 
@@ -86,13 +86,29 @@ def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
         )
 
 
-def failures(logs: Path, since: float) -> list[str]:
-    """Return the error messages at the ends of log files written after `since` (seconds, epoch)."""
+def failures(logs: Path, results: Path, began: Path) -> list[str]:
+    """Return what went wrong since a run began, in words for people.
+
+    Parameters
+    ----------
+    logs : Path
+        Folder of log files, whose last error messages are returned.
+    results : Path
+        Folder of results. Of a damaged file in it nobody else tells once its job was tried again:
+        then the file is merely missing.
+    began : Path
+        A file that was touched when the run began.
+    """
+    since = began.stat().st_mtime_ns
     messages = []
     for log in sorted(logs.rglob("*.log")):
-        if log.stat().st_mtime >= since:
+        if log.stat().st_mtime_ns >= since:
             text = log.read_text(encoding="utf-8", errors="replace")
             start = text.rfind(f"\n{ERROR}") + 1 if f"\n{ERROR}" in text else 0
             if text.startswith(ERROR, start):
                 messages.append(text[start:].strip())
+    for aside in sorted(results.rglob(f"*{DAMAGED}")):
+        # A file that is renamed keeps its time of writing; its entry is new.
+        if aside.stat().st_ctime_ns >= since and not any(aside.name in said for said in messages):
+            messages.append(str(moved_aside(aside)))
     return messages

@@ -286,7 +286,7 @@ def clocks_off(cluster: Cluster) -> Iterator[Callable[[str], None]]:
         for node in nodes:
             cluster.set_clock(node, library, by)
             # What runs in a job sees that clock, too.
-            now = cluster.run("srun", "--account=default", f"--nodelist={node}", "date", "+%s")
+            now = cluster.run("srun", "--partition=gpu", f"--nodelist={node}", "date", "+%s")
             minutes = (int(now.split()[-1]) - time.time()) / 60
             assert minutes == pytest.approx(int(by.rstrip("m")), abs=0.5)
 

@@ -26,6 +26,8 @@ preflight.lead_path("PATH", Path(sys.executable).parent)
 # SLURM's commands, with two traps of the executor filled in.
 preflight.lead_path("PATH", CHECKOUT / "profiles" / "slurm" / "bin")
 
+# Touched when a run begins: what is newer, by the same clock of the same file system, is its own.
+BEGAN = Path(".snakemake/affectflow/began")
 ENVIRONMENT = str(CHECKOUT / "envs" / "affectflow.yaml")
 
 if workflow.config_settings.overwrite_config.get("experiments") == {}:
@@ -218,6 +220,8 @@ def begin_run():
     from affectflow.cluster import controller
     from affectflow.cluster.preflight import Request, check, require_download
 
+    BEGAN.parent.mkdir(parents=True, exist_ok=True)
+    BEGAN.touch()
     executor, jobs = workflow.executor_plugin.name, list(workflow.dag.needrun_jobs())
     if all(job.rule.name == "plan" for job in jobs):
         return  # nothing is going to be made
@@ -300,11 +304,7 @@ def shared_folders():
 
 
 def explain_failures():
-    from affectflow.cluster import controller
-
-    if not controller.is_mine(Path.cwd()):
+    if not BEGAN.is_file():
         return  # it ended before its first job
-    # Both times are the file system's, whose clock may be another.
-    since = controller.RECORD.stat().st_mtime
-    for message in preflight.failures(Path("logs"), since):
+    for message in preflight.failures(Path("logs"), Path("results"), BEGAN):
         print(f"\n{message}", file=sys.stderr)
