@@ -67,7 +67,6 @@ AccountingStorageEnforce=associations
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 # A job that runs out of time is killed at its minute's end, and soon.
 KillWait=2
-TaskProlog={folder}/bin/prolog
 OverTimeLimit=0
 SlurmdTimeout=30
 NodeName=DEFAULT CPUs=2 RealMemory=200000
@@ -218,13 +217,6 @@ class Cluster:
         self.start_node(node, **environment)
         _wait(node, lambda: self.states().get(node) == "idle")
 
-    def set_clock(self, node: str, library: str = "", by: str = "") -> None:
-        """Put a node's clock off, for its slurmd and its jobs; without arguments, right again."""
-        clock = {"LD_PRELOAD": library, "FAKETIME": by} if library else {}
-        lines = [f"export {name}={value}\n" for name, value in clock.items()]
-        (self.folder / f"clock.{node}").write_text("".join(lines))
-        self.restart_node(node, **clock)
-
     def start_node(self, node: str, **environment: str) -> None:
         """Start the slurmd of a node, with more in its environment."""
         self._start("slurmd", "-D", "-N", node, as_name=f"slurmd.{node}", **environment)
@@ -267,10 +259,6 @@ class Cluster:
             f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {_which("srun")} "$@"\n'
         )
         srun.chmod(0o700)
-        # What it prints, SLURM puts into the environment of a node's jobs.
-        prolog = self.folder / "bin" / "prolog"
-        prolog.write_text(f'#!/bin/sh\ncat "{self.folder}/clock.$SLURMD_NODENAME" || true\n')
-        prolog.chmod(0o700)
         key = self.folder / "munge" / "key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(1024))
