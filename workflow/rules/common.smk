@@ -88,16 +88,21 @@ def script(name):
     return Untracked(CHECKOUT / "workflow" / "scripts" / name)
 
 
-def code(name, *modules, without=()):
+def code_of(name, *modules, without=()):
     """Digest of a script, all it imports from the library, and modules that it loads by name."""
     return code_digest(
         CHECKOUT / "workflow" / "scripts" / name, *modules, without=without
     )
 
 
-def frames_code():
-    """As `code`; what the data set's room does is in `shard_digest`, by its result."""
-    return code("extract_frames.py", without=["affectflow.dataset"])
+def code(name, *modules):
+    """As `code_of`, for a rule's params: looked up for the jobs that are planned, not for all."""
+    return lambda wildcards: code_of(name, *modules)
+
+
+def frames_code(wildcards):
+    """As `code_of`; what the data set's room does is in `shard_digest`, by its result."""
+    return code_of("extract_frames.py", without=["affectflow.dataset"])
 
 
 @cache
@@ -153,7 +158,7 @@ def backbone_settings(wildcards):
 
 
 def backbone_code(name):
-    return lambda wildcards: code(
+    return lambda wildcards: code_of(
         name, f"affectflow.backbones.models.{wildcards.backbone}"
     )
 
@@ -186,8 +191,8 @@ def experiment_code(wildcards):
     training = EXPERIMENTS[wildcards.experiment]["training"]
     head = training["head"]
     if is_pooled(head):
-        return code("train.py", f"affectflow.temporal.pooled.{head}")
-    return code(
+        return code_of("train.py", f"affectflow.temporal.pooled.{head}")
+    return code_of(
         "train.py",
         f"affectflow.temporal.heads.{head}",
         f"affectflow.temporal.losses.{training['loss']}",

@@ -22,7 +22,7 @@ rule detect_faces:
         # Frames are temporary, and Snakemake forgets what made them: what decides them stands here.
         frames=argument(SETTINGS["frames"]),
         videos=shard_digest,
-        frames_code=frames_code(),
+        frames_code=frames_code,
         code=code(
             "detect_faces.py",
             f"affectflow.faces.detectors.{SETTINGS['faces']['detector']}",

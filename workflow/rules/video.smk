@@ -20,7 +20,7 @@ rule extract_frames:
         frames=argument(SETTINGS["frames"]),
         # No input: clips.csv changes with every label, a shard's videos don't. Their digest says.
         videos=shard_digest,
-        code=frames_code(),
+        code=frames_code,
     shell:
         "python {params.script:q} --dataset {params.dataset:q} --shards {params.shards}"
         " --shard {wildcards.shard} --frames {params.frames:q} --code {params.code} --output {output}"
