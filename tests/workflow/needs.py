@@ -9,7 +9,10 @@ import pytest
 
 
 def lacking(reason: str) -> NoReturn:
-    """Skip a test that this machine can't run; fail it where the machine was made for it."""
+    """Skip a test that this machine can't run; fail it where the machine was made for it.
+
+    REQUIRE_CLUSTER says that it was: `.ci/run` installs all that the tests need, as root.
+    """
     if os.environ.get("REQUIRE_CLUSTER"):
         pytest.fail(reason)
     pytest.skip(reason)
