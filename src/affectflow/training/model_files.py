@@ -45,15 +45,27 @@ def save_model(
     tensors = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
     with atomic(weights) as temporary:
         save_file(tensors, temporary)
+    write_description(description, model.description, model.tasks, decisions, weights, trained)
+
+
+def write_description(
+    path: Path,
+    own: Mapping[str, Any],
+    tasks: Sequence[Task],
+    decisions: Sequence[Decision],
+    weights: Path,
+    trained: Mapping[str, Any],
+) -> None:
+    """Write ``model.json``: what this kind of model says of itself, and what every model says."""
     content = {
         "schema_version": SCHEMA_VERSION,
-        **model.description,
-        "tasks": [asdict(task) for task in model.tasks],
+        **own,
+        "tasks": [asdict(task) for task in tasks],
         "decisions": [asdict(decision) for decision in decisions],
         "weights_sha256": sha256(weights),
         "trained": dict(trained),
     }
-    write_text(description, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def load_model(weights: Path, description: Path, device: torch.device) -> SequenceModel:

@@ -23,7 +23,7 @@ from affectflow.training.balance import level_weights
 from affectflow.training.data import SequenceData
 from affectflow.training.experiment import Experiment
 from affectflow.training.select import correlated_features, training_clips
-from affectflow.training.validation import METRICS, mean_over_tasks, score
+from affectflow.training.validation import in_columns, score
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +128,4 @@ def _validate(
         score(levels[:, place], p.argmax(axis=1), task)
         for place, (task, p) in enumerate(zip(model.tasks, model.probabilities(x), strict=True))
     ]
-    for metric in METRICS:
-        row[f"validation_{metric}"] = mean_over_tasks(found, metric)
-        for task, each in zip(model.tasks, found, strict=True):
-            row[f"validation_{metric}_{task.name}"] = each[metric]
-    return row
+    return row | in_columns(found, model.tasks)

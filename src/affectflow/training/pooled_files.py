@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from safetensors.numpy import load_file, save_file
 
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.provenance.atomic import atomic, write_text
+from affectflow.provenance.atomic import atomic
 from affectflow.provenance.content import sha256
 from affectflow.temporal.decide import Decision
 from affectflow.temporal.pooled_model import PooledModel, TaskModel
-from affectflow.training.model_files import REMEDY, SCHEMA_VERSION
+from affectflow.training.model_files import REMEDY, SCHEMA_VERSION, write_description
 
 # What skops does not trust by itself: arrays that compiled code walks through.
 TRUSTED = [
@@ -48,22 +47,17 @@ def save_pooled(
         As `affectflow.training.model_files.save_model`.
     """
     tensors = {"keep": model.keep.astype(np.uint8)}
-    for place, own in enumerate(model.models):
-        tensors[f"task_{place}"] = np.frombuffer(skops.io.dumps(own.estimator), np.uint8)
+    for place, each in enumerate(model.models):
+        tensors[f"task_{place}"] = np.frombuffer(skops.io.dumps(each.estimator), np.uint8)
     with atomic(weights) as temporary:
         save_file(tensors, temporary)
-    content = {
-        "schema_version": SCHEMA_VERSION,
+    own = {
         "head": model.head,
         "settings": model.settings,
         "dim": len(model.keep),
-        "tasks": [asdict(task) for task in model.tasks],
-        "scales": [own.scale for own in model.models],
-        "decisions": [asdict(decision) for decision in decisions],
-        "weights_sha256": sha256(weights),
-        "trained": dict(trained),
+        "scales": [each.scale for each in model.models],
     }
-    write_text(description, json.dumps(content, indent=2) + "\n")
+    write_description(description, own, model.tasks, decisions, weights, trained)
 
 
 def load_pooled(weights: Path, description: Path) -> PooledModel:

@@ -55,17 +55,18 @@ def validate(
             strict=True,
         )
     ]
+    return row | in_columns(found, objective.tasks)
+
+
+def in_columns(scores: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> dict[str, float]:
+    """Return each metric's mean over the tasks that have it, and each task's, by column name."""
+    row = {}
     for metric in METRICS:
-        row[f"validation_{metric}"] = mean_over_tasks(found, metric)
-        for task, each in zip(objective.tasks, found, strict=True):
+        known = [each[metric] for each in scores if not isnan(each[metric])]
+        row[f"validation_{metric}"] = fmean(known) if known else nan
+        for task, each in zip(tasks, scores, strict=True):
             row[f"validation_{metric}_{task.name}"] = each[metric]
     return row
-
-
-def mean_over_tasks(scores: Sequence[Mapping[str, float]], metric: str) -> float:
-    """Return a metric's mean over the tasks that have it; NaN if none has."""
-    known = [each[metric] for each in scores if not isnan(each[metric])]
-    return fmean(known) if known else nan
 
 
 def score(truth: np.ndarray, predicted: np.ndarray, task: Task) -> dict[str, float]:
