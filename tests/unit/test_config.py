@@ -103,11 +103,21 @@ def test_every_key_has_a_comment() -> None:
         ({"experiments": {"a": {"backbone": "resnet18", "epochs": 0}}}, r"a: epochs: 0 is less"),
         ({"experiments": {"../a": {"backbone": "resnet18"}}}, r"'../a' is no name"),
         ({"experiments": {"a": None, "b": 3}}, r"b is not a mapping"),
-        ({"experiments": {"a": {"fuse": ["b", "b"]}}}, r"a.fuse is \['b', 'b'\]\n  List"),
+        ({"experiments": {"a": {"fuse": ["b", "b"]}}}, r"a.fuse is \['b', 'b'\]\n  Name"),
         ({"experiments": {"a": {"fuse": "b"}}}, r"a.fuse is 'b'"),
         (
             {"experiments": {"b": {"backbone": "resnet18"}, "a": {"fuse": ["b"]}}},
             r"a.fuse is \['b'\]\n  Name two",
+        ),
+        ({"experiments": {"a": {"fuse": [["b"], ["c"]]}}}, r"there is no experiment '\['b'\]'"),
+        (
+            {
+                "experiments": {
+                    "a": {"fuse": ["b", "b-seed_1"]},
+                    "b": {"backbone": "resnet18", "seed": [1, 2]},
+                }
+            },
+            r"a.fuse is \['b', 'b-seed_1'\]\n  Name two or more experiments, each once",
         ),
         ({"experiments": {"a": {"backbone": "resnet18", "seed": [1]}}}, r"a.seed is \[1\]"),
         ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, 1]}}}, r"a.seed is \[1, 1\]"),

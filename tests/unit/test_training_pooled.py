@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from training_sequences import TASKS, arrays
 
 from affectflow import registry
+from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.temporal.decide import Decision
 from affectflow.temporal.pooled_model import PooledModel
@@ -22,6 +23,7 @@ from affectflow.training.data import SequenceData, assemble
 from affectflow.training.experiment import BY_EPOCHS, POOLED_SETTINGS, SETTINGS, read_experiment
 from affectflow.training.pooled import fit_pooled, predict_pooled
 from affectflow.training.pooled_files import load_pooled, save_pooled
+from affectflow.training.predict import fit_decision
 from affectflow.training.validation import score
 
 HEADS = registry.names(POOLED)
@@ -199,3 +201,34 @@ def test_keys_of_training_by_epochs_are_unknown_to_pooled_heads() -> None:
     for head in HEADS:
         own = registry.literal(POOLED, head, "SETTINGS")
         assert not own.keys() & (SETTINGS.keys() | POOLED_SETTINGS.keys())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_without_validation_labels_nothing_is_calibrated_and_all_is_predicted(head: str) -> None:
+    from dataclasses import replace
+
+    data = steady(10)
+    for places in ([0], [0, 1]):
+        levels = data.levels.copy()
+        levels[np.ix_(data.split == "validation", places)] = -1
+        model, history = fit(head, replace(data, levels=levels))
+        assert len(predict_pooled(model, data, 6)) == 2
+        assert ("validation_loss" in history) == (places == [0])
+
+
+def test_a_task_without_a_training_label_weighs_nothing() -> None:
+    from dataclasses import replace
+
+    data = steady(10)
+    levels = data.levels.copy()
+    levels[data.split == "train", 0] = -1
+    model, _ = fit("pooled_forest", replace(data, levels=levels), level_weights="balanced")
+    assert len(predict_pooled(model, data, 6)) == 2
+
+
+def test_levels_without_an_order_have_no_median() -> None:
+    p, level = np.array([[0.4, 0.2, 0.4]]), np.array([2])
+    words = Task("emotion", "nominal", ("a", "b", "c"))
+    for rule in ("mode", "median", "calibrated"):
+        assert fit_decision(rule, words, p, level) == Decision("mode")
+    assert fit_decision("median", TASKS[0], p, level) == Decision("median")

@@ -15,7 +15,7 @@ PUBLISHED = digest(
 )
 LAYOUT = SETTINGS["dataset"]["layout"]
 # The dissertation's experiments that this study has.
-REPEATED = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
+DISSERTATION = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
 
 
 rule published:
@@ -89,7 +89,7 @@ rule draw_losses:
     input:
         histories=expand(
             "results/experiments/{experiment}/history.csv",
-            experiment=[name for name in names.VANILLA if name in REPEATED],
+            experiment=[name for name in names.VANILLA if name in DISSERTATION],
         ),
     output:
         report(
@@ -119,7 +119,7 @@ rule draw_engagement:
     input:
         metrics=expand(
             "results/experiments/{experiment}/metrics.json",
-            experiment=[name for name in names.MATRICES if name in REPEATED],
+            experiment=[name for name in names.MATRICES if name in DISSERTATION],
         ),
     output:
         report(
@@ -154,5 +154,5 @@ rule dissertation:
             *rules.draw_losses.output,
             *rules.draw_engagement.output,
         ]
-        if REPEATED and LAYOUT == names.LAYOUT
+        if DISSERTATION and LAYOUT == names.LAYOUT
         else [],

@@ -103,19 +103,19 @@ def _fused(where: str, given: Mapping[str, Any], found: Experiments) -> dict[str
     for key in given:
         if key not in FUSED_KEYS:
             raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, FUSED_KEYS))
-    members = given["fuse"]
-    if not isinstance(members, list) or len(set(map(str, members))) < len(members):
-        raise UserError(f"{where}.fuse is {members!r}", "List experiments, each once.")
+    if not isinstance(given["fuse"], list):
+        raise UserError(f"{where}.fuse is {given['fuse']!r}", "Name two or more experiments.")
     # Of a repeated experiment every run.
+    members = [str(member) for member in given["fuse"]]
     runs = [run for member in members for run in found.repeated.get(member, [member])]
+    if len(runs) < 2 or len(set(runs)) < len(runs):
+        raise UserError(f"{where}.fuse is {members!r}", "Name two or more experiments, each once.")
     for run in runs:
         if run not in found.trained:
             raise UserError(
                 f"{where}.fuse: there is no experiment '{run}'",
                 did_you_mean(str(run), [*found.trained, *found.repeated]),
             )
-    if len(runs) < 2:
-        raise UserError(f"{where}.fuse is {members!r}", "Name two or more experiments.")
     rule = given.get("decide") or "mode"
     if rule not in SETTINGS["decide"]["enum"]:
         rules = [str(known) for known in SETTINGS["decide"]["enum"] if known]

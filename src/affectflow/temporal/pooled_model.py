@@ -76,9 +76,9 @@ class TaskModel:
         level : numpy.ndarray
             (n,) int64.
         """
-        scores = self.scores(x)
         if hasattr(self.estimator, "predict_proba") or len(level) == 0:
             return self
+        scores = self.scores(x)
         rows = np.arange(len(level))
 
         def loss(log_scale: float) -> float:

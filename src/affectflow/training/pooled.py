@@ -32,9 +32,9 @@ def statistics_of(
     data: SequenceData, clips: NDArray[np.int64], names: list[str], keep: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Return the statistics (n, F) float32 of some clips' kept features, (D,) bool."""
-    return np.concatenate(
-        [pool(embedding[:, :, keep], mask, names) for embedding, mask in data.blocks(clips)]
-    )
+    none = np.zeros((0, len(names) * int(keep.sum())), np.float32)
+    blocks = (pool(embedding[:, :, keep], mask, names) for embedding, mask in data.blocks(clips))
+    return np.concatenate([none, *blocks])
 
 
 def fit_pooled(
@@ -83,13 +83,15 @@ def fit_pooled(
         for place, task in enumerate(tasks):
             began = time.monotonic()
             level, known = data.levels[train, place], data.levels[train, place] != MISSING
-            weight = None if weights is None else weights[place][level[known]]
             estimator = build(task, experiment.settings, seed)
             if len(np.unique(level[known])) < 2:
                 log.warning("%s: the training clips have one level or none", task.name)
                 estimator = Pipeline([("model", DummyClassifier(strategy="prior"))])
                 known = known if known.any() else np.ones_like(known)
                 level = level.clip(min=0)
+            # A level without a labelled clip weighs nothing, and then nothing is weighed.
+            weight = None if weights is None else weights[place][level[known]]
+            weight = None if weight is None or not weight.any() else weight
             estimator.fit(x[known], level[known], model__sample_weight=weight)
             seen = data.levels[validation, place] != MISSING
             model = TaskModel(estimator, len(task.levels))

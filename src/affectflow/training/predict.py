@@ -99,10 +99,12 @@ def fit_decision(rule: str, task: Task, p: np.ndarray, level: np.ndarray) -> Dec
     level : numpy.ndarray
         (n,) int64, their labels.
     """
+    if task.kind != "ordinal":
+        return Decision("mode")  # nothing lies between levels without an order
     if rule != "calibrated":
         return Decision(rule)
-    if task.kind != "ordinal" or len(level) == 0:
-        log.warning("%s: no order, or no validation label: its mode is taken", task.name)
+    if len(level) == 0:
+        log.warning("%s: no validation label: its mode is taken", task.name)
         return Decision("mode")
     cuts = fit_cuts(p, level)
     log.info("%s: thresholds of the expected level: %s", task.name, cuts.round(3))

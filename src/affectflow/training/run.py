@@ -13,7 +13,7 @@ from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
 from affectflow.shards.embeddings import open_joined
 from affectflow.temporal.settings import is_pooled
-from affectflow.training.data import assemble
+from affectflow.training.data import assemble, permuted
 from affectflow.training.experiment import Experiment, read_experiment
 from affectflow.training.fit import fit, write_history
 from affectflow.training.model_files import save_model
@@ -65,10 +65,12 @@ def train(
         data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
         log.info("%d clips of %d frames on %s", *data.mask.shape, device)
         trained = {"seed": seed, "experiment": experiment.keys()}
+        # The control's thresholds may not see the true labels either.
+        seen = permuted(data, seed) if experiment.labels == "permuted" else data
         if is_pooled(experiment.head):
             pooled, epochs = fit_pooled(data, known, experiment, seed=seed, threads=threads)
             probabilities = predict_pooled(pooled, data, DECIMALS, threads)
-            decisions = decide(probabilities, data, known, rules(experiment, len(known) * ["mode"]))
+            decisions = decide(probabilities, seen, known, rules(experiment, len(known) * ["mode"]))
             save_pooled(pooled, model, description, decisions, trained | {"best_epoch": 1})
         else:
             fitted = fit(
@@ -84,7 +86,7 @@ def train(
             epochs = fitted.history
             probabilities = predict(fitted.model, data, threads=threads)
             own = fitted.model.objective.decisions()
-            decisions = decide(probabilities, data, known, rules(experiment, own))
+            decisions = decide(probabilities, seen, known, rules(experiment, own))
             best = {"best_epoch": fitted.best_epoch}
             save_model(fitted.model, model, description, decisions, trained | best)
     write_history(epochs, history)

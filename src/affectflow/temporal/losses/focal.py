@@ -24,7 +24,7 @@ def terms(scores: Tensor, level: Tensor, focal_gamma: float = 2.0) -> tuple[Tens
     `scores` (n, K) float32, `level` (n,) int64; gamma 0 is cross-entropy.
     """
     log_p = functional.log_softmax(scores, dim=1).gather(1, level[:, None])[:, 0]
-    # Log of 1 - p without the cancellation at p = 1, where its gradient must stay finite.
+    # Above zero, so that the gradient of a small power stays finite.
     rest = (1 - log_p.exp()).clamp(min=torch.finfo(scores.dtype).tiny)
     value = -(rest**focal_gamma) * log_p
     return value, torch.ones_like(value)
