@@ -132,6 +132,85 @@ def test_every_key_has_a_comment() -> None:
             r"a-seed_1: there are two of that name",
         ),
         ({"experiments": {"a": {"fuse": ["b", "c"]}}}, r"a.fuse: there is no experiment 'b'"),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "epochs": [5]}}},
+            r"a.epochs is \[5\]\n  List two or more values",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 5]}}},
+            r"a.epochs is \[5, 5\]",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 0]}}},
+            r"a: epochs: 0 is less",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "normalise": [{}, "clip"]}}},
+            r"a.normalise: {} can't be swept",
+        ),
+        (
+            {"experiments": {"a": {"backbone": ["resnet18", "resnet19"]}}},
+            r"a.backbone: 'resnet19' is not under",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"backbone": "resnet18", "head": ["lstm", "gru"], "gru_units": [8, 8]}
+                }
+            },
+            r"a: unknown key 'gru_units'",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 6], "folds": 3}}},
+            r"a is a sweep with folds\n  A sweep chooses on the validation split",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 6], "choose_by": "f1"}}},
+            r"a.choose_by is 'f1'\n  .*macro_f1",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "choose_by": "kappa"}}},
+            r"a.choose_by: no key has a list",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"backbone": "resnet18", "epochs": [5, 6]},
+                    "a-epochs_5": {"backbone": "resnet18"},
+                }
+            },
+            r"a-epochs_5: there are two of that name\n  Rename it: .* a run of a is",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"backbone": "resnet18", "epochs": [5, 6], "seed": [1, 2]},
+                    "a-epochs_5": {"backbone": "resnet18", "seed": [1, 2]},
+                }
+            },
+            r"there are two of that name",
+        ),
+        ({"experiments": {"a": {"backbone": "resnet18", "folds": 2}}}, r"a.folds is 2\n.*from 3"),
+        ({"experiments": {"a": {"backbone": "resnet18", "folds": 3.0}}}, r"a.folds is 3.0"),
+        (
+            {
+                "experiments": {
+                    "a": {"fuse": ["b", "c"]},
+                    "b": {"backbone": "resnet18", "folds": 3},
+                    "c": {"backbone": "resnet18"},
+                }
+            },
+            r"a.fuse: b, c are not tested on the same subjects",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"fuse": ["b-fold_1", "b-fold_2"]},
+                    "b": {"backbone": "resnet18", "folds": 3},
+                }
+            },
+            r"a.fuse: there is no experiment 'b-fold_1'\n  Known: b\.",
+        ),
         ({"experiments": {"a": {"fuse": ["b", "c"], "epochs": 3}}}, r"a: unknown key 'epochs'"),
         ({"experiments": "nowhere.yaml"}, r"nowhere.yaml: No such file"),
     ],
@@ -187,12 +266,77 @@ def test_a_list_of_seeds_is_a_run_for_each_and_fuses_as_one() -> None:
             }
         }
     )
-    assert found.repeated == {"many": ["many-seed_1", "many-seed_7"]}
+    assert found.asked.repeated == {"many": ["many-seed_1", "many-seed_7"]}
     assert found.experiments["many-seed_7"]["seed"] == 7
     one, seven = (found.experiments[f"many-seed_{seed}"] for seed in (1, 7))
     assert one["training"] == seven["training"] == found.experiments["one"]["training"]
-    assert found.fused == {
+    assert found.asked.fused == {
         "both": {"fuse": ["many-seed_1", "many-seed_7", "one"], "decide": "calibrated"}
+    }
+
+
+def test_folds_are_runs_that_are_scored_as_one() -> None:
+    own = {"backbone": "resnet18", "epochs": 3, "folds": 3}
+    found = study({"experiments": {"cv": own, "cvs": {**own, "seed": [1, 7]}}}).asked
+    assert found.folded["cv"] == ["cv-fold_1", "cv-fold_2", "cv-fold_3"]
+    assert [found.trained[f"cv-fold_{fold}"]["fold"] for fold in (1, 2, 3)] == [
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]
+    assert "folds" not in found.trained["cv-fold_1"]["training"]
+    assert found.repeated == {"cvs": ["cvs-seed_1", "cvs-seed_7"]}
+    assert found.folded["cvs-seed_7"][0] == "cvs-seed_7-fold_1"
+    assert found.scored == ["cv", "cvs-seed_1", "cvs-seed_7"]
+    assert found.dealt("cv") == (3, DEFAULT["seed"]) and found.dealt("cvs-seed_7") == (3, 7)
+    assert found.runs("cv") == found.folded["cv"]
+
+
+def test_a_sweep_has_every_combination_and_one_scored_experiment() -> None:
+    found = study(
+        {
+            "experiments": {
+                "lstm": {"backbone": "resnet18"},
+                "s": {
+                    "backbone": "resnet18",
+                    "dropout": [0, 0.5],
+                    "lstm_units": [[8, 8], [16, 16]],
+                    "fc_units": [4, 4],
+                    "frames": [None, 10],
+                    "choose_by": "kappa",
+                },
+                "both": {"fuse": ["s", "lstm"]},
+            }
+        }
+    ).asked
+    sweep = found.sweeps["s"]
+    assert sweep.choose_by == "kappa" and len(sweep.values) == 8
+    member = "s-dropout_0.5-lstm_units_16_16-frames_none"
+    assert sweep.values[member] == {"dropout": 0.5, "lstm_units": [16, 16], "frames": None}
+    assert sweep.runs[member] == [member]
+    training = found.trained[member]["training"]
+    assert (training["dropout"], training["lstm_units"], training["fc_units"]) == (
+        0.5,
+        [16, 16],
+        [4, 4],
+    )
+    assert found.scored == ["lstm", "s", "both"]
+    assert list(found.chosen["s"]["runs"]) == list(sweep.runs)
+    assert found.dealt("both") is None
+    assert found.runs("both") == [*sweep.runs, "lstm"]
+
+
+def test_a_sweep_with_seeds_is_scored_once_for_each() -> None:
+    own = {"backbone": "resnet18", "epochs": [3, 4], "seed": [1, 2]}
+    found = study({"experiments": {"s": own}}).asked
+    assert found.sweeps["s"].runs == {
+        "s-epochs_3": ["s-epochs_3-seed_1", "s-epochs_3-seed_2"],
+        "s-epochs_4": ["s-epochs_4-seed_1", "s-epochs_4-seed_2"],
+    }
+    assert found.scored == found.repeated["s"] == ["s-seed_1", "s-seed_2"]
+    assert found.chosen["s-seed_2"] == {
+        "sweep": "s",
+        "runs": {"s-epochs_3": "s-epochs_3-seed_2", "s-epochs_4": "s-epochs_4-seed_2"},
     }
 
 
@@ -205,7 +349,7 @@ def test_prepared_choices_are_experiments_that_differ_in_one_thing() -> None:
             "experiments": str(CHECKOUT / "config" / "choices.yaml"),
         }
     )
-    assert set(found.fused) == {"late_fusion"}
+    assert set(found.asked.fused) == {"late_fusion"}
     base = found.experiments["base"]["training"]
     one_thing = {
         name: [key for key, value in own["training"].items() if base.get(key, value) != value]

@@ -20,7 +20,7 @@ def test_mean_and_sample_deviation_over_the_runs() -> None:
     assert list(table.columns) == COLUMNS
     assert set(table["experiment"]) == {"a"}
     (row,) = table[(table["split"] == "test") & (table["metric"] == "accuracy")].to_dict("records")
-    assert (row["mean"], row["min"], row["max"], row["seeds"]) == (0.75, 0.5, 1.0, 2)
+    assert (row["mean"], row["min"], row["max"], row["runs"]) == (0.75, 0.5, 1.0, 2)
     assert row["sd"] == pytest.approx(math.sqrt(2 * 0.25**2))
 
 
@@ -29,7 +29,7 @@ def test_a_metric_that_a_run_lacks_does_not_count_there() -> None:
     results = results_table({"a-1": scored(RIGHT), "a-2": scored((0, 1, 1, 1))})
     table = spread(results, {"a": ["a-1", "a-2"]}).set_index(["split", "metric"])
     row = table.loc[("test", "precision_level_2")]
-    assert (row["mean"], row["seeds"]) == (1.0, 1)
+    assert (row["mean"], row["runs"]) == (1.0, 1)
     assert math.isnan(row["sd"])
 
 
@@ -44,5 +44,5 @@ def test_the_page_shows_it_first_and_escapes_names() -> None:
     html = results_html(results, (), spread(results, {HOSTILE: runs}))
     text = page(html).text
     assert "1.000 ± 0.000" in text
-    assert html.index("mean over seeds") < html.index("never seen in training")
-    assert "mean over seeds" not in results_html(results)
+    assert html.index("mean over seeds or folds") < html.index("never seen in training")
+    assert "mean over seeds or folds" not in results_html(results)

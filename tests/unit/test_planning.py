@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affectflow.config.experiments import Experiments
 from affectflow.config.study import Study
 from affectflow.dataset.index import Clip, Index, shard_of
 from affectflow.dataset.tasks import Task
@@ -72,7 +73,7 @@ def plan(
     }
     one = {"e": {"backbone": "resnet18", "training": {"frames": None, "epochs": 5}}}
     index = Index(folder, [Task("t", "ordinal", ("0", "1"))], clips(number, shards), [])
-    study = Study(settings | changes, experiments or one)
+    study = Study(settings | changes, Experiments(experiments or one))
     together = study.settings["shards_per_embedding"]
     todo = list(jobs(shards, together)) if left is None else left
     return make_plan(todo, study, index, place, folder)

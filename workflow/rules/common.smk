@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -60,28 +61,40 @@ PLANNING = workflow.is_main_process
 SETTINGS = STUDY.settings
 SHARDS = STUDY.shards
 BACKBONES = STUDY.backbones
-EXPERIMENTS = STUDY.experiments
-FUSED = STUDY.fused
-# All that has predictions.
-SCORED = [*EXPERIMENTS, *FUSED]
+ASKED = STUDY.asked
+# What is trained: experiments, folds, members of sweeps.
+EXPERIMENTS = ASKED.trained
+FUSED = ASKED.fused
+FOLDED = ASKED.folded
+FOLDS = [run for runs in FOLDED.values() for run in runs]
+SWEEPS = ASKED.sweeps
+CHOSEN = ASKED.chosen
+# What is reported.
+SCORED = ASKED.scored
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
 DATASET = Untracked(json.dumps(SETTINGS["dataset"], sort_keys=True))
 # Experiments whose numbers mean nothing: their backbone's weights are random.
 RANDOM = [
     name
-    for name, experiment in EXPERIMENTS.items()
-    if BACKBONES[experiment["backbone"]]["weights"] == "random"
+    for name in SCORED
+    if any(
+        BACKBONES[EXPERIMENTS[run]["backbone"]]["weights"] == "random"
+        for run in ASKED.runs(name)
+    )
 ]
-RANDOM += [
-    name for name, own in FUSED.items() if any(part in RANDOM for part in own["fuse"])
-]
+
+
+def any_of(names):
+    """A wildcard's constraint."""
+    return "|".join(map(re.escape, names)) or "none"
 
 
 wildcard_constraints:
     shard=r"\d{3}",
     backbone="|".join(BACKBONES),
-    experiment="|".join(SCORED) or "none",
+    experiment=any_of([*EXPERIMENTS, *SCORED]),
+    sweep=any_of(SWEEPS),
 
 
 def script(name):
@@ -172,11 +185,55 @@ def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
 
 
+def experiment_clips(wildcards):
+    """The clip table by whose splits an experiment is trained and scored."""
+    name = wildcards.experiment
+    fold, dealt = "all", ASKED.dealt(name)
+    if EXPERIMENTS.get(name, {}).get("fold"):
+        fold, folds = EXPERIMENTS[name]["fold"]
+        dealt = folds, EXPERIMENTS[name]["seed"]
+    return clip_table(dealt, fold)
+
+
+def clip_table(dealt, fold="all"):
+    if dealt is None:
+        return "results/dataset/clips.csv"
+    folds, seed = dealt
+    return f"results/dataset/folds/{folds}-seed_{seed}/{fold}.csv"
+
+
+def predictions_of(names):
+    return [f"results/experiments/{name}/predictions.csv" for name in names]
+
+
+def metrics_of(names):
+    return [f"results/experiments/{name}/metrics.json" for name in names]
+
+
 def fused_predictions(wildcards):
-    return expand(
-        "results/experiments/{experiment}/predictions.csv",
-        experiment=FUSED[wildcards.experiment]["fuse"],
-    )
+    return predictions_of(FUSED[wildcards.experiment]["fuse"])
+
+
+def fold_predictions(wildcards):
+    return predictions_of(FOLDED[wildcards.experiment])
+
+
+def member_predictions(wildcards):
+    runs = SWEEPS[wildcards.sweep].runs.values()
+    return predictions_of(run for own in runs for run in own)
+
+
+def candidate_predictions(wildcards):
+    return predictions_of(CHOSEN[wildcards.experiment]["runs"].values())
+
+
+def chosen_runs(sweep):
+    """The runs, one for each seed, that have the chosen member's predictions."""
+    return [name for name, own in CHOSEN.items() if own["sweep"] == sweep]
+
+
+def chosen_metrics(wildcards):
+    return metrics_of(chosen_runs(wildcards.sweep))
 
 
 def experiment_training(wildcards):

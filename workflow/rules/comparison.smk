@@ -3,12 +3,16 @@ localrules:
     find_leaks,
 
 
+# Clip table -> the experiments that are tested by it: only these can be compared.
+COMPARED = {}
+for name in SCORED:
+    COMPARED.setdefault(clip_table(ASKED.dealt(name)), []).append(name)
+
+
 rule compare:
     input:
-        predictions=expand(
-            "results/experiments/{experiment}/predictions.csv", experiment=SCORED
-        ),
-        clips=rules.index_dataset.output.clips,
+        predictions=predictions_of(SCORED),
+        clips=list(COMPARED),
         tasks=rules.index_dataset.output.tasks,
     output:
         comparisons=report(
@@ -37,10 +41,11 @@ rule compare:
         resamples=SETTINGS["evaluation"]["resamples"],
         seed=SETTINGS["seed"],
         random=argument(RANDOM),
+        compared=argument(COMPARED),
         code=code("compare.py"),
     shell:
-        "python {params.script:q} --predictions {input.predictions} --clips {input.clips}"
-        " --tasks {input.tasks} --random {params.random:q} --resamples {params.resamples}"
+        "python {params.script:q} --predictions {input.predictions}"
+        " --compared {params.compared:q} --tasks {input.tasks} --random {params.random:q} --resamples {params.resamples}"
         " --seed {params.seed} --comparisons {output.comparisons} --page {output.page}"
         " > {log} 2>&1"
 

@@ -6,7 +6,7 @@ localrules:
 rule evaluate:
     input:
         predictions="results/experiments/{experiment}/predictions.csv",
-        clips=rules.index_dataset.output.clips,
+        clips=experiment_clips,
         tasks=rules.index_dataset.output.tasks,
     output:
         "results/experiments/{experiment}/metrics.json",
@@ -32,9 +32,8 @@ rule evaluate:
 
 rule tables:
     input:
-        metrics=expand(
-            "results/experiments/{experiment}/metrics.json", experiment=SCORED
-        ),
+        metrics=metrics_of(SCORED),
+        folds=metrics_of(FOLDS),
     output:
         results=report(
             "results/tables/results.csv",
@@ -61,9 +60,11 @@ rule tables:
     params:
         script=script("tables.py"),
         random=argument(RANDOM),
-        repeated=argument(STUDY.repeated),
+        repeated=argument(ASKED.repeated),
+        folded=argument(FOLDED),
         code=code("tables.py"),
     shell:
         "python {params.script:q} --metrics {input.metrics} --random {params.random:q}"
-        " --repeated {params.repeated:q} --results {output.results} --spread {output.spread}"
+        " --folds {input.folds} --repeated {params.repeated:q} --folded {params.folded:q}"
+        " --results {output.results} --spread {output.spread}"
         " --page {output.page} > {log} 2>&1"

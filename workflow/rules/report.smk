@@ -13,12 +13,16 @@ rule study:
         rules.tables.output,
         rules.compare.output,
         rules.dissertation.input,
+        rules.sweep.input,
         expand(rules.find_leaks.output, backbone=BACKBONES),
         rules.draw_levels.output,
         rules.draw_overview.output,
         expand("results/figures/similarity/{backbone}.svg", backbone=BACKBONES),
         expand("results/figures/confusion/{experiment}.svg", experiment=SCORED),
-        expand("results/figures/history/{experiment}.svg", experiment=EXPERIMENTS),
+        expand(
+            "results/figures/history/{experiment}.svg",
+            experiment=[name for name in EXPERIMENTS if name in SCORED],
+        ),
 
 
 rule report:

@@ -5,7 +5,7 @@ localrules:
 rule train:
     input:
         embeddings=experiment_embeddings,
-        clips=rules.index_dataset.output.clips,
+        clips=experiment_clips,
         tasks=rules.index_dataset.output.tasks,
     output:
         model="results/experiments/{experiment}/model.safetensors",
@@ -15,7 +15,7 @@ rule train:
     log:
         "logs/train/{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(EXPERIMENTS) or "none",
+        experiment=any_of(EXPERIMENTS),
     priority: 40
     conda:
         ENVIRONMENT
@@ -50,7 +50,7 @@ rule fuse:
     log:
         "logs/fuse/{experiment}.log",
     wildcard_constraints:
-        experiment="|".join(FUSED) or "none",
+        experiment=any_of(FUSED),
     priority: 45
     conda:
         ENVIRONMENT
@@ -70,5 +70,5 @@ rule fuse:
 rule experiments:
     input:
         expand(rules.train.output, experiment=EXPERIMENTS),
-        expand(rules.fuse.output, experiment=FUSED),
-        expand("results/experiments/{experiment}/metrics.json", experiment=SCORED),
+        predictions_of(SCORED),
+        metrics_of([*SCORED, *FOLDS]),

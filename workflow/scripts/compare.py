@@ -3,10 +3,12 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import pandas
+
 from affectflow.commandline import run, settings
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
-from affectflow.evaluation.paired import compare
+from affectflow.evaluation.paired import COLUMNS, compare
 from affectflow.evaluation.report import read_predictions
 from affectflow.evaluation.tables import write_results
 from affectflow.figures.comparison import comparisons_html
@@ -15,22 +17,39 @@ from affectflow.provenance.atomic import write_text
 
 def main(arguments: Namespace) -> None:
     tasks = read_tasks(arguments.tasks)
-    comparisons = compare(
-        {path.parent.name: read_predictions(path) for path in arguments.predictions},
-        read_clips(arguments.clips, tasks),
-        tasks,
-        arguments.resamples,
-        arguments.seed,
-    )
+    predictions = {path.parent.name: read_predictions(path) for path in arguments.predictions}
+    parts = [
+        compare(
+            {name: predictions[name] for name in names},
+            read_clips(Path(clips), tasks),
+            tasks,
+            arguments.resamples,
+            arguments.seed,
+        )
+        for clips, names in arguments.compared.items()
+    ]
+    parts = [part for part in parts if len(part)]
+    comparisons = pandas.concat(parts) if parts else pandas.DataFrame(columns=COLUMNS)
+    groups = {title(Path(clips)): names for clips, names in arguments.compared.items()}
     write_results(arguments.comparisons, comparisons)
-    write_text(arguments.page, comparisons_html(comparisons, arguments.random))
+    write_text(arguments.page, comparisons_html(comparisons, arguments.random, groups))
+
+
+def title(clips: Path) -> str:
+    """Return what the page calls those who are tested by a clip table."""
+    if clips.name == "clips.csv":
+        return "test split"
+    folds, seed = clips.parent.name.split("-seed_")
+    return f"all subjects, in {folds} folds (seed {seed})"
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument(
     "--predictions", type=Path, nargs="*", default=[], help="EXPERIMENT/predictions.csv"
 )
-parser.add_argument("--clips", type=Path, required=True, help="clips.csv")
+parser.add_argument(
+    "--compared", type=settings, required=True, help="clips.csv to the experiments tested by it"
+)
 parser.add_argument("--tasks", type=Path, required=True, help="tasks.json")
 parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
 parser.add_argument("--resamples", type=int, default=1000, help="draws behind an interval")

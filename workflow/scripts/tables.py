@@ -3,6 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import pandas
+
 from affectflow.commandline import run, settings
 from affectflow.evaluation.report import read_metrics
 from affectflow.evaluation.spread import spread
@@ -13,16 +15,21 @@ from affectflow.provenance.atomic import write_text
 
 def main(arguments: Namespace) -> None:
     results = results_table({path.parent.name: read_metrics(path) for path in arguments.metrics})
-    over_seeds = spread(results, arguments.repeated)
+    folds = results_table({path.parent.name: read_metrics(path) for path in arguments.folds})
+    over_runs = pandas.concat(
+        [spread(results, arguments.repeated, "seeds"), spread(folds, arguments.folded, "folds")]
+    )
     write_results(arguments.results, results)
-    write_results(arguments.spread, over_seeds)
-    write_text(arguments.page, results_html(results, arguments.random, over_seeds))
+    write_results(arguments.spread, over_runs)
+    write_text(arguments.page, results_html(results, arguments.random, over_runs))
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="EXPERIMENT/metrics.json")
 parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
 parser.add_argument("--repeated", type=settings, default={}, help="experiment to its runs")
+parser.add_argument("--folds", type=Path, nargs="*", default=[], help="FOLD/metrics.json")
+parser.add_argument("--folded", type=settings, default={}, help="experiment to its folds")
 parser.add_argument("--spread", type=Path, required=True, help="spread.csv to write")
 parser.add_argument("--results", type=Path, required=True, help="results.csv to write")
 parser.add_argument("--page", type=Path, required=True, help="results.html to write")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affectflow import registry
 from affectflow.config.check import check
-from affectflow.config.experiments import read_experiments
+from affectflow.config.experiments import Experiments, read_experiments
 from affectflow.errors import UserError
 
 
@@ -21,17 +21,17 @@ class Study:
     ----------
     settings : dict
         The config itself, entries that were set to null removed.
-    experiments : dict
-        Experiment name -> ``backbone``, ``seed``, and ``training``: every key of
-        `affectflow.training.experiment`, defaults filled in.
-    fused, repeated : dict
-        See `affectflow.config.experiments.Experiments`.
+    asked : Experiments
+        What is trained, and what is made of it.
     """
 
     settings: dict[str, Any]
-    experiments: dict[str, dict[str, Any]]
-    fused: dict[str, dict[str, Any]] = field(default_factory=dict)
-    repeated: dict[str, list[str]] = field(default_factory=dict)
+    asked: Experiments
+
+    @property
+    def experiments(self) -> dict[str, dict[str, Any]]:
+        """What is trained: run -> its settings."""
+        return self.asked.trained
 
     @property
     def shards(self) -> list[str]:
@@ -96,5 +96,4 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
             f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
             "Set faces.margin to less than faces.crop_size.",
         )
-    found = read_experiments(settings, checkout)
-    return Study(settings, found.trained, found.fused, found.repeated)
+    return Study(settings, read_experiments(settings, checkout))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from math import isnan
 
@@ -28,7 +28,11 @@ CHOOSING = (
 )
 
 
-def comparisons_html(comparisons: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+def comparisons_html(
+    comparisons: pandas.DataFrame,
+    random_weights: Collection[str] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Return the differences of macro-F1 on the test split between every two experiments.
 
     Parameters
@@ -37,14 +41,18 @@ def comparisons_html(comparisons: pandas.DataFrame, random_weights: Collection[s
         As from `evaluation.paired.compare`. Every text in it is escaped.
     random_weights : collection of str
         Experiments whose backbone has random weights: flagged, and said in the notes.
+    groups : mapping or None
+        Where experiments are tested, in words -> the experiments: those of different groups are
+        tested on different subjects and can't be compared. None: all in the test split.
 
     Returns
     -------
     str
         An HTML document.
     """
-    names = list(dict.fromkeys([*comparisons["first"], *comparisons["second"]]))
-    notes = [RANDOM] * bool(set(random_weights) & set(names)) + list(NOTES)
+    compared = list(dict.fromkeys([*comparisons["first"], *comparisons["second"]]))
+    groups = groups or {"test split": compared}
+    notes = [RANDOM] * bool(set(random_weights) & set(compared)) + list(NOTES)
     body = ["<h1>Experiments against each other</h1>", listed(notes)]
     rows = comparisons[(comparisons["split"] == SPLIT) & (comparisons["metric"] == METRIC)]
     if comparisons.empty:
@@ -53,12 +61,14 @@ def comparisons_html(comparisons: pandas.DataFrame, random_weights: Collection[s
         body.append("<p>No clip in the test split: comparisons.csv has the validation split.</p>")
     else:
         body += [f"<p>{READING}</p>", f"<p>{CHOOSING}</p>"]
-    for state, own in rows.groupby("state", sort=False):
-        body += [
-            f"<h2>{escape(str(state))}</h2>",
-            f"<p>{_counts(own)}</p>",
-            _matrix(own, names, random_weights),
-        ]
+    for place, names in groups.items():
+        within = rows[rows["first"].isin(list(names))]
+        for state, own in within.groupby("state", sort=False):
+            body += [
+                f"<h2>{escape(str(state))}: {escape(place)}</h2>",
+                f"<p>{_counts(own)}</p>",
+                _matrix(own, names, random_weights),
+            ]
     return document("Comparisons", body)
 
 
@@ -75,7 +85,7 @@ def _range(counts: pandas.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _matrix(rows: pandas.DataFrame, names: list[str], random_weights: Collection[str]) -> str:
+def _matrix(rows: pandas.DataFrame, names: Sequence[str], random_weights: Collection[str]) -> str:
     """Return one state's differences; columns have the rows' numbers, for names may be long."""
     columns = ["difference", "ci_low", "ci_high", "p_holm", "n_subjects"]
     cells = {}

@@ -31,7 +31,7 @@ SUMMARY = {
 def results_html(
     results: pandas.DataFrame,
     random_weights: Collection[str] = (),
-    over_seeds: pandas.DataFrame | None = None,
+    over_runs: pandas.DataFrame | None = None,
 ) -> str:
     """Return the results table: the test split, then the others folded away.
 
@@ -41,7 +41,7 @@ def results_html(
         As from `evaluation.tables.results_table`. Every text in it is escaped.
     random_weights : collection of str
         Experiments whose backbone has random weights: flagged, and said in the notes.
-    over_seeds : pandas.DataFrame, optional
+    over_runs : pandas.DataFrame, optional
         As from `evaluation.spread.spread`: shown first.
 
     Returns
@@ -52,10 +52,13 @@ def results_html(
     notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"])) + list(NOTES)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
-    if over_seeds is not None and len(over_seeds):
-        body += ["<h2>test split: mean over seeds, and its deviation</h2>", _spread(over_seeds)]
+    if over_runs is not None and len(over_runs):
+        body += [
+            "<h2>test split: mean over seeds or folds, and their deviation</h2>",
+            _spread(over_runs),
+        ]
     for split in splits:
-        table = _results(results[results["split"] == split], random_weights)
+        table = summary_table(results[results["split"] == split], random_weights)
         if split == "test":
             body.append(f"<h2>test split: subjects never seen in training</h2>{table}")
         else:
@@ -65,7 +68,8 @@ def results_html(
     return document("Results", body)
 
 
-def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
+def summary_table(rows: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+    """Return one split's results as an HTML table: `SUMMARY`, floors, intervals, clips scored."""
     heads = ["experiment", "state", *SUMMARY.values()]
     parts = [f"<table>{table_head([*heads, 'scored of labelled'])}"]
     for experiment, own in rows.groupby("experiment", sort=False):
@@ -94,12 +98,13 @@ def _spread(rows: pandas.DataFrame) -> str:
     for (experiment, state), own in rows.groupby(["experiment", "state"], sort=False):
         by_metric = own.set_index("metric")
         cells = (
-            f"{_three(by_metric['mean'].get(metric, nan))} ± "
-            f"{_three(by_metric['sd'].get(metric, nan))}"
+            f"{three(by_metric['mean'].get(metric, nan))} ± "
+            f"{three(by_metric['sd'].get(metric, nan))}"
             for metric in SUMMARY
         )
-        lines.append([str(experiment), str(state), *cells, str(own["seeds"].max())])
-    return plain_table(["experiment", "state", *SUMMARY.values(), "seeds"], lines)
+        runs = f"{own['runs'].max()} {own['over'].iloc[0]}"
+        lines.append([str(experiment), str(state), *cells, runs])
+    return plain_table(["experiment", "state", *SUMMARY.values(), "runs"], lines)
 
 
 def _flags(found: dict[str, Estimate], random: bool) -> list[str]:
@@ -128,17 +133,17 @@ def _cell(found: dict[str, Estimate], metric: str) -> str:
     random = found[f"random_{metric}"].value
     # Where every draw is one level, random kappa is undefined.
     to_beat = floor if isnan(random) else max(floor, random)
-    interval = "" if isnan(low) else f"[{_three(low)}, {_three(high)}]"
+    interval = "" if isnan(low) else f"[{three(low)}, {three(high)}]"
     # Without an interval low is NaN, and nothing is above.
     above = low > to_beat and found["subjects_scored"].value >= FEWEST_SUBJECTS
-    text = f"<span class=above>{_three(value)} ▲</span>" if above else _three(value)
+    text = f"<span class=above>{three(value)} ▲</span>" if above else three(value)
     return (
         f"<td class=number>{text} <span class=range>{interval}</span><br>"
-        f"<span class=floor>floor {_three(floor)}, random {_three(random)}</span></td>"
+        f"<span class=floor>floor {three(floor)}, random {three(random)}</span></td>"
     )
 
 
-def _three(value: float) -> str:
+def three(value: float) -> str:
     """Return three decimals, and never -0.000."""
     return "–" if isnan(value) else f"{round(value, 3) + 0.0:.3f}"
 

@@ -109,8 +109,11 @@ class Needs:
 
     def _epoch(self, experiment: str) -> float:
         """Return the frames of one epoch: those of the labelled clips that are not for testing."""
-        training = self._training(experiment)
+        training, fold = self._training(experiment), self.study.experiments[experiment].get("fold")
         labelled = Counter(clip.split for clip in self.index.clips if clip.status == "ok")
+        if fold:  # one of its folds is for testing, one validates
+            part = labelled.total() // fold[1]
+            labelled = Counter(train=labelled.total() - 2 * part, validation=part)
         train = min(training.get("train_clips") or labelled["train"], labelled["train"])
         each = training["frames"] or self.work.frames / max(self.work.clips, 1)
         return (train + labelled["validation"]) * each

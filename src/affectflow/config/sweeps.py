@@ -1,0 +1,85 @@
+"""Which keys of an experiment are swept, and what the experiments of a sweep are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from affectflow import registry
+from affectflow.errors import UserError
+from affectflow.temporal.settings import HEADS, POOLED
+from affectflow.training.experiment import own_settings
+
+# A list of these is a sweep's own matter: several seeds repeat an experiment, `fuse` names others.
+NO_SWEEP = ("seed", "fuse")
+WORD = re.compile(r"[A-Za-z0-9_.+-]+")
+
+
+def is_swept(key: str, value: Any) -> bool:
+    """Return whether a key's value is a list of values to try.
+
+    A key whose value is a list by itself (`lstm_units`) is swept by a list of lists.
+    """
+    if not isinstance(value, list) or key in NO_SWEEP:
+        return False
+    return key not in _lists() or any(isinstance(each, list) for each in value)
+
+
+def members(
+    where: str, own: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield every combination of the swept keys' values.
+
+    Parameters
+    ----------
+    where : str
+        The experiment, for messages.
+    own : mapping
+        Its keys, at least one of them swept.
+
+    Yields
+    ------
+    ending : str
+        What is added to the experiment's name: ``-KEY_VALUE`` for each swept key.
+    values : dict
+        Swept key -> value.
+    keys : dict
+        The keys of this member.
+
+    Raises
+    ------
+    UserError
+        If a key lists fewer than two values, or one of them twice.
+    """
+    swept = {key: value for key, value in own.items() if is_swept(key, value)}
+    for key, values in swept.items():
+        names = [_text(f"{where}.{key}", value) for value in values]
+        if len(values) < 2 or len(set(names)) < len(names):
+            raise UserError(
+                f"{where}.{key} is {values!r}", "List two or more values, each once, or give one."
+            )
+    for combination in product(*swept.values()):
+        values = dict(zip(swept, combination, strict=True))
+        ending = "".join(f"-{key}_{_text(where, value)}" for key, value in values.items())
+        yield ending, values, {**own, **values}
+
+
+def _lists() -> set[str]:
+    heads = [*registry.names(HEADS), *registry.names(POOLED)]
+    return {
+        key
+        for head in heads
+        for key, spec in own_settings(head).items()
+        if spec.get("type") == "array"
+    }
+
+
+def _text(where: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "_".join(_text(where, each) for each in value)
+    text = "none" if value is None else str(value)
+    if isinstance(value, (Mapping, bool)) or not WORD.fullmatch(text):
+        raise UserError(f"{where}: {value!r} can't be swept", "List numbers or words.")
+    return text
