@@ -76,6 +76,9 @@ RANDOM = [
 RANDOM += [
     name for name, own in FUSED.items() if any(part in RANDOM for part in own["fuse"])
 ]
+RANDOM += [
+    name for name, runs in STUDY.repeated.items() if any(run in RANDOM for run in runs)
+]
 
 
 wildcard_constraints:

@@ -14,13 +14,15 @@ PUBLISHED = digest(
     for path in sorted((CHECKOUT / "src" / "affectflow" / "published").glob("*.csv"))
 )
 LAYOUT = SETTINGS["dataset"]["layout"]
-# The dissertation's experiments that this study has.
+# The dissertation's experiments that this study has, trained once, and with several seeds.
 DISSERTATION = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
+REPEATED = [name for name in names.EXPERIMENTS if name in STUDY.repeated]
 
 
 rule published:
     input:
         results=rules.tables.output.results,
+        spread=rules.tables.output.spread,
         levels=rules.index_dataset.output.levels,
     output:
         table=report(
@@ -51,14 +53,15 @@ rule published:
         data=PUBLISHED,
         code=code("published.py"),
     shell:
-        "python {params.script:q} --results {input.results} --levels {input.levels}"
-        " --layout {params.layout:q} --random {params.random:q}"
+        "python {params.script:q} --results {input.results} --spread {input.spread}"
+        " --levels {input.levels} --layout {params.layout:q} --random {params.random:q}"
         " --table {output.table} --page {output.page} > {log} 2>&1"
 
 
 rule draw_baselines:
     input:
         results=rules.tables.output.results,
+        spread=rules.tables.output.spread,
     output:
         report(
             "results/figures/baselines.svg",
@@ -78,10 +81,12 @@ rule draw_baselines:
     params:
         script=script("draw_baselines.py"),
         layout=LAYOUT,
+        random=argument(RANDOM),
         data=PUBLISHED,
         code=code("draw_baselines.py"),
     shell:
-        "python {params.script:q} --results {input.results} --layout {params.layout:q}"
+        "python {params.script:q} --results {input.results} --spread {input.spread}"
+        " --layout {params.layout:q} --random {params.random:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -109,9 +114,12 @@ rule draw_losses:
         runtime=longer(10),
     params:
         script=script("draw_losses.py"),
+        random=argument([name for name in names.VANILLA if name in RANDOM]),
+        repeated=argument([name for name in names.VANILLA if name in REPEATED]),
         code=code("draw_losses.py"),
     shell:
         "python {params.script:q} --histories {input.histories}"
+        " --random {params.random:q} --repeated {params.repeated:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -139,9 +147,12 @@ rule draw_engagement:
         runtime=longer(10),
     params:
         script=script("draw_engagement.py"),
+        random=argument([name for name in names.MATRICES if name in RANDOM]),
+        repeated=argument([name for name in names.MATRICES if name in REPEATED]),
         code=code("draw_engagement.py"),
     shell:
         "python {params.script:q} --metrics {input.metrics}"
+        " --random {params.random:q} --repeated {params.repeated:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -154,5 +165,5 @@ rule dissertation:
             *rules.draw_losses.output,
             *rules.draw_engagement.output,
         ]
-        if DISSERTATION and LAYOUT == names.LAYOUT
+        if (DISSERTATION or REPEATED) and LAYOUT == names.LAYOUT
         else [],

@@ -62,6 +62,8 @@ def read_experiments(settings: dict[str, Any], checkout: Path) -> Experiments:
     found = Experiments()
     fused = {}
     for key, own in given.items():
+        if own is None:
+            continue  # removed, as an entry of the config is
         name = str(key)
         if not NAME.fullmatch(name):
             raise UserError(

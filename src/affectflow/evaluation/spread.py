@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas
 
@@ -35,3 +36,10 @@ def spread(results: pandas.DataFrame, repeated: Mapping[str, Sequence[str]]) -> 
         found = found.rename(columns={"std": "sd", "count": "seeds"})
         parts.append(found.assign(experiment=experiment)[COLUMNS])
     return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=COLUMNS)
+
+
+def read_spread(path: Path) -> pandas.DataFrame:
+    """Read spread.csv, which has no rows where no experiment has several seeds."""
+    kinds = dict.fromkeys(KEYS, "str") | dict.fromkeys(COLUMNS[len(KEYS) :], "float64")
+    # Only an empty field is missing: an experiment may be called "NA".
+    return pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])

@@ -15,6 +15,7 @@ from affectflow.published import numbers
 from affectflow.published.names import BASELINES, VANILLA
 from affectflow.published.notes import table_notes
 from affectflow.published.numbers import ACCURACY, COUNTS, METRICS
+from affectflow.published.scores import SEPARATOR
 
 TITLE = "Published numbers beside ours"
 NOTHING = (
@@ -25,10 +26,12 @@ READING = (
     "Beside each published number: ours on the test split, in round brackets the difference (ours "
     "minus published: percentage points for accuracy, absolute for F1, clips in Table 4.1), in "
     "square brackets the 95 % interval from resampling subjects. NA: the dissertation has none. "
-    "Not run: this run lacks the experiment. Experiments are compared by name: whether one has "
-    "the settings of Table 4.2 is for the study's config to say. Published numbers have no "
-    "interval, so a small difference says nothing. Superscripts lead to what is known to be wrong "
-    "with a published number."
+    "Not run: this run lacks the experiment. 3 seeds: the mean of so many trainings, after ± their "
+    "standard deviation; a mean has no interval over subjects. Random weights: the backbone's, so "
+    "the number says nothing. Experiments are compared by name: whether one has the settings of "
+    "Table 4.2 is for the study's config to say. Published numbers have no interval, so a small "
+    "difference says nothing. Superscripts lead to what is known to be wrong with a published "
+    "number."
 )
 OTHER_CLIPS = (
     "The labels of this run are not those of Table 4.1, so the scores below are not of the same "
@@ -173,8 +176,8 @@ def _pair(cell: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     if not isnan(cell["ci_low"]):
         low, high = (f"{cell[end]:.{decimals}f}" for end in ("ci_low", "ci_high"))
         ours += f"<br><span class=range>[{low}, {high}]</span>"
-    if cell["ours_note"]:
-        ours += f"<br><span class=flag>{escape(cell['ours_note'])}</span>"
+    for flag in filter(None, cell["ours_note"].split(SEPARATOR)):
+        ours += f"<br><span class=flag>{escape(flag)}</span>"
     return f"{theirs}<td class=number>{ours}</td>"
 
 

@@ -53,7 +53,10 @@ def results_html(
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
     if over_seeds is not None and len(over_seeds):
-        body += ["<h2>test split: mean over seeds, and its deviation</h2>", _spread(over_seeds)]
+        body += [
+            "<h2>test split: mean over seeds, and its deviation</h2>",
+            _spread(over_seeds, random_weights),
+        ]
     for split in splits:
         table = _results(results[results["split"] == split], random_weights)
         if split == "test":
@@ -88,7 +91,7 @@ def _results(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
     return "".join(parts) + "</table>"
 
 
-def _spread(rows: pandas.DataFrame) -> str:
+def _spread(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
     rows = rows[(rows["split"] == "test") & rows["metric"].isin(SUMMARY)]
     lines = []
     for (experiment, state), own in rows.groupby(["experiment", "state"], sort=False):
@@ -98,7 +101,8 @@ def _spread(rows: pandas.DataFrame) -> str:
             f"{_three(by_metric['sd'].get(metric, nan))}"
             for metric in SUMMARY
         )
-        lines.append([str(experiment), str(state), *cells, str(own["seeds"].max())])
+        name = f"{experiment} (random weights)" if experiment in random_weights else experiment
+        lines.append([str(name), str(state), *cells, str(own["seeds"].max())])
     return plain_table(["experiment", "state", *SUMMARY.values(), "seeds"], lines)
 
 
