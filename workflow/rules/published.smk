@@ -17,6 +17,8 @@ LAYOUT = SETTINGS["dataset"]["layout"]
 # The dissertation's experiments that this study has, trained once, and with several seeds.
 DISSERTATION = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
 REPEATED = [name for name in names.EXPERIMENTS if name in STUDY.repeated]
+# A study without its experiments has nothing to compare, or to draw.
+COMPARED = LAYOUT == names.LAYOUT and (DISSERTATION or REPEATED)
 
 
 rule published:
@@ -24,6 +26,11 @@ rule published:
         results=rules.tables.output.results,
         spread=rules.tables.output.spread,
         levels=rules.index_dataset.output.levels,
+        similarity=(
+            expand(rules.draw_similarity.output.table, backbone=BACKBONES)
+            if COMPARED
+            else []
+        ),
     output:
         table=report(
             "results/tables/published.csv",
@@ -34,7 +41,9 @@ rule published:
         page=report(
             "results/tables/published.html",
             category="Published",
-            labels={"what": "Published numbers beside ours (Tables 4.1, 4.3 to 4.13)"},
+            labels={
+                "what": "Published numbers beside ours (Tables 4.1, 4.3 to 4.13; Figure 4.2)"
+            },
             caption="../report/published.rst",
         ),
     log:
@@ -50,11 +59,15 @@ rule published:
         script=script("published.py"),
         layout=LAYOUT,
         random=argument(RANDOM),
+        random_backbones=argument(
+            [name for name, own in BACKBONES.items() if own["weights"] == "random"]
+        ),
         data=PUBLISHED,
         code=code("published.py"),
     shell:
         "python {params.script:q} --results {input.results} --spread {input.spread}"
-        " --levels {input.levels} --layout {params.layout:q} --random {params.random:q}"
+        " --similarity {input.similarity} --levels {input.levels} --layout {params.layout:q}"
+        " --random {params.random:q} --random-backbones {params.random_backbones:q}"
         " --table {output.table} --page {output.page} > {log} 2>&1"
 
 
@@ -159,11 +172,10 @@ rule draw_engagement:
 rule dissertation:
     input:
         rules.published.output,
-        # A study without its experiments has nothing to draw.
         [
             *rules.draw_baselines.output,
             *rules.draw_losses.output,
             *rules.draw_engagement.output,
         ]
-        if (DISSERTATION or REPEATED) and LAYOUT == names.LAYOUT
+        if COMPARED
         else [],

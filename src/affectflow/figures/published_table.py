@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
 from math import isnan
@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas
 
-from affectflow.figures.page import NOTES, RANDOM, document, listed
+from affectflow.figures.page import NOTES, RANDOM, bullets, document, listed
+from affectflow.figures.published_similarity import section
 from affectflow.published import numbers
 from affectflow.published.names import BASELINES, VANILLA
 from affectflow.published.notes import table_notes
@@ -73,7 +74,11 @@ SHAPES = {
 }
 
 
-def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+def published_html(
+    rows: pandas.DataFrame,
+    random_weights: Collection[str] = (),
+    similarities: pandas.DataFrame | None = None,
+) -> str:
     """Return the dissertation's Tables 4.1 and 4.3 to 4.13 with this run's numbers.
 
     Parameters
@@ -83,6 +88,9 @@ def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ())
         says that there is nothing to compare.
     random_weights : collection of str
         Experiments whose backbone has random weights: said in the notes.
+    similarities : pandas.DataFrame, optional
+        As from `published.similarity.compare_similarity`: what is stated on Figure 4.2, after
+        Table 4.1.
 
     Returns
     -------
@@ -103,7 +111,9 @@ def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ())
         own = rows[rows["table"] == table.number]
         body.append(f"<h2>Table {table.number}: {escape(table.title)}</h2>")
         body += _table(own, SHAPES.get(table.number, STATES))
-        body.append(_bullets(table_notes(table.number)))
+        body.append(bullets(table_notes(table.number)))
+        if table.number == "4.1" and similarities is not None and len(similarities):
+            body += section(similarities)
     return document(TITLE, body)
 
 
@@ -186,8 +196,3 @@ def _printed(published: float) -> str:
     if isnan(published):
         return "NA"
     return f"{published:,.0f}" if published >= 1000 else f"{published:g}"
-
-
-def _bullets(notes: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
