@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from needs import lacking
 from reliability import write_table
 from study import CHECKOUT, SMALL, Study, copy_checkout
@@ -15,6 +16,10 @@ from study import CHECKOUT, SMALL, Study, copy_checkout
 from affectflow.demo.corpus import generate, write_corpus
 from affectflow.demo.empty import write_empty_daisee
 from affectflow.demo.plan import plan_corpus
+
+# How long an example takes is the machine's matter.
+settings.register_profile("affectflow", deadline=None)
+settings.load_profile("affectflow")
 
 SURVIVED = pytest.StashKey[list[tuple[str, str, str]]]()
 

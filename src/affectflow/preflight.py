@@ -37,7 +37,7 @@ def check(study: Study) -> index.Index:
     Raises
     ------
     UserError
-        If a weights file is missing or another one, or the data set can't be read.
+        If weights are missing or others, or the data set can't be read.
     """
     for name, settings in study.backbones.items():
         _check_weights(name, settings)
@@ -61,8 +61,20 @@ def weights_identity(settings: Mapping[str, Any], seed: int) -> str:
 
 
 def published_weights(name: str) -> str:
-    """Return the address of a backbone's published weights."""
-    return registry.literal("backbones.models", name, "URL")
+    """Return the address of a backbone's published weights.
+
+    Raises
+    ------
+    UserError
+        If there are none.
+    """
+    try:
+        return registry.literal("backbones.models", name, "URL")
+    except AttributeError:
+        raise UserError(
+            f"config: backbones.{name}.weights: no published weights are known",
+            "Give the path of a weights file, or `random`.",
+        ) from None
 
 
 def _writable(folder: Path) -> bool:
@@ -71,7 +83,10 @@ def _writable(folder: Path) -> bool:
 
 def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
     weights, expected = settings["weights"], settings.get("sha256")
-    if weights in ("random", "pretrained"):
+    if weights == "random":
+        return
+    if weights == "pretrained":
+        published_weights(name)
         return
     path = Path(weights).expanduser()
     if not path.is_file():

@@ -11,11 +11,17 @@ from facenet_pytorch import InceptionResnetV1
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
-from affectflow import registry
-from affectflow.backbones.embed import Embedder
+from affectflow import preflight, registry
+from affectflow.backbones.embed import Embedder, embed_shards
 from affectflow.backbones.weights import backbone, load, prepare
+from affectflow.config.study import Study
 from affectflow.errors import UserError
 from affectflow.provenance.content import sha256
+from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
+from affectflow.shards.faces import CONTENT as FACES
+from affectflow.shards.faces import PER_FRAME, face_rows
+from affectflow.shards.files import create, open_complete, texts
+from affectflow.video import jpeg
 
 CPU = torch.device("cpu")
 CROPS = [
@@ -48,6 +54,31 @@ def test_backbone_embeds(name: str, weights: dict[str, Path]) -> None:
 def test_no_crops(name: str, weights: dict[str, Path]) -> None:
     found = Embedder(backbone(name), load(name, weights[name], CPU), CPU).embed([])
     assert found.shape == (0, backbone(name).dim)
+
+
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_a_shard_of_faces_is_embedded(name: str, weights: dict[str, Path], tmp_path: Path) -> None:
+    mask = np.array([True, False, True])
+    seen = zip(CROPS, mask, strict=True)
+    crops = [jpeg.encode(crop) if face else None for crop, face in seen]
+    frames = {
+        column: np.zeros((len(mask), *shape), kind)
+        for column, (shape, kind, _) in PER_FRAME.items()
+        if column != "crop"
+    }
+    with create(tmp_path / "faces.h5", FACES, {}) as file:
+        clip = {"clip_id": "a", "status": "ok", "detail": ""}
+        face_rows(file, len(mask)).append(clip, frames | {"mask": mask, "crop": crops})
+    embed_shards([tmp_path / "faces.h5"], name, weights[name], CPU, tmp_path / "e.h5")
+    with open_complete(tmp_path / "e.h5", EMBEDDINGS) as file:
+        found = file["embedding"][0]
+        assert texts(file["clip_id"]) == ["a"] and np.array_equal(file["mask"][0], mask)
+    network = Embedder(backbone(name), load(name, weights[name], CPU), CPU)
+    expected = network.embed([jpeg.decode(crops[i]) for i in (0, 2)])
+    assert np.array_equal(found[mask], expected.astype(np.float16))
+    assert not found[~mask].any()
+    # Random weights, too, tell two crops apart in the precision that is kept.
+    assert (found[0] != found[2]).mean() > 0.5
 
 
 def test_random_weights_follow_the_seed(tmp_path: Path, weights: dict[str, Path]) -> None:
@@ -88,6 +119,94 @@ def test_inception_is_facenets(tmp_path: Path) -> None:
         expected = reference((pixels - 127.5) / 128)
     assert np.allclose(found, expected, atol=1e-5)
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+SHAPES = {
+    "base.conv2d_4b": (256, 15, 15),
+    "base.repeat_1": (256, 15, 15),
+    "base.mixed_6a": (896, 7, 7),
+    "base.repeat_2": (896, 7, 7),
+    "base.mixed_7a": (1792, 3, 3),
+    "base": (1792, 3, 3),
+    "reduce": (512, 3, 3),
+    **{f"dense.denselayer{layer}.conv1": (256, 3, 3) for layer in range(1, 6)},
+    **{f"dense.denselayer{layer}": (64, 3, 3) for layer in range(1, 6)},
+    "dense": (832, 3, 3),
+    "embed": (128, 3, 3),
+    "": (128,),
+}
+# Weights of a 1x1 convolution and its bias; per dense layer two normalisations and two
+# convolutions, the first of 512 + 64 i maps.
+SIZES = {
+    "base": 12_959_488,
+    "reduce": 1792 * 512 + 512,
+    "dense": sum(2 * n + n * 256 + 2 * 256 + 9 * 256 * 64 for n in range(512, 832, 64)),
+    "embed": 832 * 128 + 128,
+}
+
+
+def test_fecnet_has_the_documented_shapes_and_sizes() -> None:
+    network = backbone("fecnet").build().eval()
+    found: dict[str, tuple[int, ...]] = {}
+    for name in SHAPES:
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, out, name=name: found.update({name: tuple(out.shape)})
+        )
+    with torch.inference_mode():
+        network(torch.zeros(2, 3, 140, 140))
+    assert found == {name: (2, *shape) for name, shape in SHAPES.items()}
+    sizes = {name: sum(w.numel() for w in p.parameters()) for name, p in network.named_children()}
+    assert sizes == SIZES
+    assert sum(sizes.values()) == 15_549_568
+
+
+def test_fecnets_base_is_facenets_up_to_mixed_7a() -> None:
+    """The published weights of the whole network fit its beginning, and give the same map."""
+    torch.manual_seed(5)
+    reference = InceptionResnetV1(pretrained=None).eval()
+    base = backbone("fecnet").build().eval().base
+    missing, unused = base.load_state_dict(reference.state_dict(), strict=False)
+    assert not missing
+    assert {key.split(".")[0] for key in unused} == {"repeat_3", "block8", "last_linear", "last_bn"}
+    maps: list[torch.Tensor] = []
+    reference.mixed_7a.register_forward_hook(lambda _, __, out: maps.append(out))
+    pixels = torch.from_numpy(np.stack(CROPS)).permute(0, 3, 1, 2)[..., :140, :140].float()
+    pixels = backbone("fecnet").preprocess(pixels)
+    with torch.inference_mode():
+        reference(pixels)
+        assert torch.equal(base(pixels), maps[0])
+    assert pixels.min() == -127.5 / 128 and pixels.max() == 127.5 / 128
+
+
+def test_fecnet_from_a_checkpoint_of_its_training(tmp_path: Path) -> None:
+    """The heads that it is trained with are left out; what is embedded is the mean over places."""
+    torch.manual_seed(5)
+    reference = backbone("fecnet").build().eval()
+    heads = {"heads.fec.weight": torch.zeros(32, 128), "heads.affectnet.bias": torch.zeros(8)}
+    checkpoint = {"state_dict": {f"module.{k}": v for k, v in reference.state_dict().items()}}
+    checkpoint["state_dict"] |= {f"module.{k}": v for k, v in heads.items()}
+    torch.save(checkpoint, tmp_path / "teacher.pt")
+    target = tmp_path / "w.safetensors"
+    prepare("fecnet", {"weights": str(tmp_path / "teacher.pt")}, 1, target)
+    crops = [crop[:140, :140] for crop in CROPS]
+    found = Embedder(backbone("fecnet"), load("fecnet", target, CPU), CPU).embed(crops)
+    pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        maps = reference.dense(reference.reduce(reference.base((pixels - 127.5) / 128)))
+        expected = reference.embed(maps).flatten(2).mean(2)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_nobody_publishes_fecnets_weights(tmp_path: Path) -> None:
+    said = r"backbones\.fecnet\.weights: no published weights are known"
+    with pytest.raises(UserError, match=said) as error:
+        prepare("fecnet", {"weights": "pretrained"}, 1, tmp_path / "w.safetensors")
+    assert error.value.remedy == "Give a path."
+    assert not list(tmp_path.iterdir())
+    # When a run is planned already.
+    study = Study({"backbones": {"fecnet": {"weights": "pretrained"}}}, {})
+    with pytest.raises(UserError, match=said):
+        preflight.check(study)
 
 
 class Malicious:

@@ -24,7 +24,7 @@ def test_shares_of_every_level():
     labels=st.lists(st.integers(0, 3), min_size=1, max_size=200),
     training=st.lists(st.integers(0, 3), min_size=1, max_size=50),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_random_floor_is_what_chance_gives(labels, training):
     label, share = np.array(labels), shares(np.array(training), 4)
     found = random_floor(label, share, ORDINAL, seed=1)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from affectflow.dataset.tasks import LEVELS, Task
@@ -23,7 +23,6 @@ def clips(seed, count=60, subjects=6, levels=4):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
-@settings(deadline=None)
 def test_metrics_of_a_confusion_matrix_are_scikit_learns(pairs):
     label, predicted = np.array(pairs).T
     confusion = subject_confusions(np.full(len(label), "s", dtype=object), label, predicted, 4)[0]

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
@@ -29,7 +29,6 @@ def arrays(pairs):
 
 @given(clips)
 @pytest.mark.filterwarnings("ignore:y_pred contains classes", "ignore:A single label")
-@settings(deadline=None)
 def test_agrees_with_scikit_learn(pairs):
     label, predicted = arrays(pairs)
     values = measure(label, predicted, ORDINAL)
@@ -55,7 +54,6 @@ def test_agrees_with_scikit_learn(pairs):
 
 
 @given(clips)
-@settings(deadline=None)
 def test_weighted_average_recall_is_accuracy(pairs):
     label, predicted = arrays(pairs)
     levels, support = np.unique(label, return_counts=True)
@@ -81,7 +79,6 @@ def test_quadratic_kappa_worked_by_hand():
 
 
 @given(hits=st.integers(1, 60), others=st.integers(1, 60))
-@settings(deadline=None)
 def test_a_constant_has_f1_of_2p_over_1_plus_p(hits, others):
     label = np.repeat([2, 1], [hits, others])
     values = measure(label, np.full_like(label, 2), ORDINAL)

@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_figures_table import HOSTILE, page
 
@@ -255,7 +255,6 @@ def test_holm_worked_by_hand():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.999))
-@settings(deadline=None)
 def test_holm_rejects_what_its_steps_reject(p, level):
     # Holm 1979: go up the ordered p-values while the i-th is at most level / (m - i).
     rejected = set()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, mean_squared_error
 
@@ -52,7 +52,6 @@ def clips(seed, count, levels=4, by_rule=False):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.booleans())
-@settings(deadline=None)
 def test_agrees_with_scikit_learn_and_the_definition(seed, count, by_rule):
     label, predicted, probability = clips(seed, count, by_rule=by_rule)
     found = scores(label, predicted, probability)
@@ -62,7 +61,6 @@ def test_agrees_with_scikit_learn_and_the_definition(seed, count, by_rule):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60))
-@settings(deadline=None)
 def test_nominal_levels_have_no_squared_error(seed, count):
     label, predicted, probability = clips(seed, count, levels=3)
     found = scores(label, predicted, probability, NOMINAL)

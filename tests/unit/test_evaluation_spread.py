@@ -46,3 +46,6 @@ def test_the_page_shows_it_first_and_escapes_names() -> None:
     assert "1.000 ± 0.000" in text
     assert html.index("mean over seeds or folds") < html.index("never seen in training")
     assert "mean over seeds or folds" not in results_html(results)
+    assert f"{HOSTILE} (random weights)" not in text
+    flagged = results_html(results, [HOSTILE], spread(results, {HOSTILE: runs}))
+    assert f"{HOSTILE} (random weights)" in page(flagged).text

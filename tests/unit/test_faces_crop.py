@@ -13,7 +13,7 @@ HEIGHT, WIDTH = IMAGE.shape[:2]
 LANDMARKS = np.array([[205, 105], [243, 103], [226, 128], [209, 150], [241, 148]], np.float32)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.floats(-40, 400, width=32),
     st.floats(-40, 400, width=32),

@@ -59,7 +59,7 @@ def objective(frames: list[Detections], chosen: tuple[int, ...]) -> float:
 
 
 @pytest.mark.parametrize("memory", [1, 16])
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(clip=clips)
 def test_nothing_beats_its_choice(memory: int, clip: list[list[Face]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -14,6 +14,7 @@ from affectflow.dataset.tasks import DAISEE_TASKS, Task
 from affectflow.evaluation.report import evaluate
 from affectflow.evaluation.tables import results_table
 from affectflow.figures import confusion, history, levels, overview, similarity, style
+from affectflow.published import similarity as published_similarity
 
 HOSTILE = Task("$a_b^{ <&>\n" + "long " * 30, "nominal", tuple(f"$level_{i}^{{" for i in range(7)))
 
@@ -76,6 +77,10 @@ DRAWINGS = {
     "similarity": lambda: similarity.draw(similar(20, 30), "resnet18"),
     "similarity, one frame": lambda: similarity.draw(similar(1, 1), "$x^{"),
     "similarity, no face": lambda: similarity.draw(similar(3, 5, False), "resnet18"),
+    "similarity, with the published value": lambda: similarity.draw(
+        similar(20, 30), "resnet18", "daisee"
+    ),
+    "similarity, no face, daisee": lambda: similarity.draw(similar(3, 5, False), "x", "daisee"),
     "similarity, no clip": lambda: similarity.draw(similar(0, 5), "resnet18"),
     "confusion": lambda: confusion.draw(metrics(DAISEE_TASKS), "lstm"),
     "confusion, collapsed": lambda: confusion.draw(metrics(DAISEE_TASKS, predict=1), "lstm"),
@@ -191,7 +196,7 @@ def test_overview_fills_only_what_beats_a_constant_and_a_guess():
 
 
 @given(clips=st.integers(1, 5), frames=st.integers(1, 15), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_similarity_is_equation_4_1(clips, frames, seed):
     rng = np.random.default_rng(seed)
     embedding = rng.normal(size=(clips, frames, 4)).astype(np.float16)
@@ -214,6 +219,51 @@ def test_similarity_is_equation_4_1(clips, frames, seed):
         assert found.pairwise[clip] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
+def turned(degrees):
+    """A clip of frames whose embedding turns away from the first one's."""
+    angle = np.radians(degrees)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)[None]
+
+
+def test_equation_4_1_by_hand():
+    embedding = turned(np.arange(1, 301))  # frame n, counted from 1, at n degrees
+    embedding[0, 0] = [2, 0]  # but the first at none, and of another length
+    found = similarity.frame_similarity(embedding, np.ones((1, 300), bool))
+    assert found.at_stated == pytest.approx([0.5])
+    assert found.to_first[0, 0] == pytest.approx(1)
+    assert found.to_first[0, -1] == pytest.approx(0.5)  # cos 300
+    table = similarity.summary(found).set_index("frame")
+    assert table.loc[60, ["frames", "clips", "p5", "median", "p95"]].tolist() == pytest.approx(
+        [300, 1, 0.5, 0.5, 0.5]
+    )
+    assert len(table) == 11  # the ten of the figure besides
+
+
+def test_the_stated_frame_needs_a_face_there_and_one_before_it():
+    embedding = np.repeat(turned([0, 60, 90, 0, 0, 0, 0, 0, 0, 0]), 4, axis=0)
+    mask = np.ones((4, 10), bool)
+    mask[1, 1] = mask[2, 0] = mask[3] = False
+    # Of ten frames the second shows the time of frame 60 of 300. Clip 3 begins with it.
+    found = similarity.frame_similarity(embedding, mask)
+    assert found.at_stated == pytest.approx([0.5, np.nan, np.nan, np.nan], nan_ok=True)
+    table = similarity.summary(found).set_index("frame")
+    assert table["clips"].to_dict() == {1: 2, 2: 1} | dict.fromkeys(range(3, 11), 3)
+
+
+@pytest.mark.parametrize(("frames", "place"), [(300, 59), (100, 19), (24, 4), (10, 1), (1, 0)])
+def test_the_stated_frame_is_found_by_its_time(frames, place):
+    assert published_similarity.same_time(frames) == place
+    parts = np.arange(frames + 1) * 300 / frames
+    assert parts[place] <= 59 < parts[place + 1]
+
+
+def test_the_figure_marks_the_stated_similarity_for_daisee_alone():
+    label = "published, one clip: 0.98 at frame 60 of 300"
+    found = similar(20, 300)
+    assert label in texts(similarity.draw(found, "resnet18", "daisee"))
+    assert label not in texts(similarity.draw(found, "resnet18", "manifest"))
+
+
 def test_similarity_reads_a_dataset_in_blocks(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     embedding = rng.normal(size=(7, 12, 4)).astype(np.float16)
@@ -225,6 +275,7 @@ def test_similarity_reads_a_dataset_in_blocks(tmp_path, monkeypatch):
         blocks = similarity.frame_similarity(file["embedding"], file["mask"])
     np.testing.assert_allclose(blocks.to_first, whole.to_first, atol=1e-12)
     np.testing.assert_allclose(blocks.pairwise, whole.pairwise, atol=1e-12)
+    np.testing.assert_allclose(blocks.at_stated, whole.at_stated, atol=1e-12)
 
 
 @given(st.text(max_size=200), st.integers(8, 60))

@@ -12,10 +12,11 @@ ENVIRONMENT = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
 PLAIN = "Numbers from random weights\nmean nothing about people"
 
 
-def render(name, weights):
+def render(name, weights, layout="daisee"):
     snakemake = SimpleNamespace(
         config={
             "backbones": {"resnet_": {"weights": weights}, "other": {"weights": "pretrained"}},
+            "dataset": {"layout": layout},
             "frames": {"per_clip": 24, "fps": None},
             "faces": {"detector": "mtcnn"},
             "seed": 1,
@@ -60,3 +61,8 @@ def test_results_of_random_weights_are_said_to_mean_nothing(name):
 )
 def test_captions_name_the_dissertations_figure(name, figure):
     assert figure in render(name, "pretrained").replace("\n", " ")
+
+
+def test_the_published_similarity_is_told_for_daisee_alone():
+    assert "0.98" in render("similarity.rst", "pretrained").split("The diamond")[1]
+    assert "The diamond" not in render("similarity.rst", "pretrained", "manifest")

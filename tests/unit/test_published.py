@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from published_run import results, scores
 
+from affectflow.evaluation.spread import read_spread, spread
+from affectflow.evaluation.tables import write_results
 from affectflow.published import numbers
 from affectflow.published.best import best_experiments
 from affectflow.published.compare import COLUMNS, compare, write_published
 from affectflow.published.names import BASELINES, EXPERIMENTS, MATRICES, STATES, VANILLA
-from affectflow.published.scores import Scores
+from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, Scores
 
 NAMES = ["table", "experiment", "state", "metric"]
 
@@ -172,6 +174,47 @@ def test_a_state_that_was_not_predicted_is_not_scored():
     assert row["ours_note"] == "not scored"
     choices = rows.loc[(rows["table"] == "4.13") & (rows["state"] == "engagement"), "choice"]
     assert not choices.str.startswith("ours").any()
+
+
+def test_numbers_of_random_weights_say_so():
+    run = {"experiment_1": scores(0.6, collapsed=1), "experiment_3": scores(0.5)}
+    rows = compare(results(run), numbers.levels(), "daisee", ["experiment_1", "experiment_2"])
+    said = cell(rows, "4.3", "experiment_1", "boredom", "accuracy_percent")["ours_note"]
+    assert said == "random weights; predicts one level"
+    assert cell(rows, "4.3", "experiment_1", "boredom", "f1_level_0")["ours_note"] == RANDOM_WEIGHTS
+    assert cell(rows, "4.7", "experiment_3", "boredom", "accuracy_percent")["ours_note"] == ""
+    assert cell(rows, "4.7", "experiment_2", "boredom", "accuracy_percent")["ours_note"] == NOT_RUN
+
+
+def test_of_several_seeds_the_mean_is_compared():
+    runs = {f"experiment_2-seed_{n}": scores(0.4 + n / 100, collapsed=n == 3) for n in (1, 2, 3)}
+    run = results(runs | {"experiment_3": scores(0.5)})
+    over_seeds = spread(run, {"experiment_2": list(runs)})
+    rows = compare(run, numbers.levels(), "daisee", ["experiment_2"], over_seeds)
+    accuracy = cell(rows, "4.3", "experiment_2", "boredom", "accuracy_percent")
+    assert (accuracy["published"], accuracy["ours"]) == pytest.approx((41.33, 42))
+    assert accuracy["difference"] == pytest.approx(0.67)
+    assert accuracy[["ci_low", "ci_high"]].isna().all()
+    said = "random weights; 3 seeds ± 1.00; predicts one level in 1 of 3"
+    assert accuracy["ours_note"] == said
+    f1 = cell(rows, "4.7", "experiment_3", "boredom", "accuracy_percent")
+    assert (f1["ours"], f1["ours_note"]) == (50, "")
+    best = rows[rows["choice"] == "ours: best by accuracy"]
+    assert set(best["experiment"]) == {"experiment_3"}
+
+
+def test_a_study_of_seeds_alone_is_compared(tmp_path):
+    runs = {f"experiment_2-seed_{n}": scores(0.4, collapsed=1) for n in (1, 2)}
+    over_seeds = spread(results(runs), {"experiment_2": list(runs)})
+    write_results(tmp_path / "spread.csv", over_seeds)
+    read = read_spread(tmp_path / "spread.csv")
+    rows = compare(results(runs), numbers.levels(), "daisee", (), read)
+    row = cell(rows, "4.3", "experiment_2", "boredom", "accuracy_percent")
+    assert row["ours_note"] == "2 seeds ± 0.00; predicts one level"
+    # Most studies have no such experiment.
+    write_results(tmp_path / "none.csv", spread(results(runs), {}))
+    none = read_spread(tmp_path / "none.csv")
+    assert compare(results(runs), numbers.levels(), "daisee", (), none).empty
 
 
 # The best

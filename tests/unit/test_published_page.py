@@ -14,6 +14,7 @@ from test_figures_captions import render
 from test_figures_table import HOSTILE, page
 
 from affectflow.dataset.tasks import DAISEE_TASKS
+from affectflow.evaluation.spread import spread
 from affectflow.figures import baselines, engagement, losses, style
 from affectflow.figures.published_table import NOTHING, RANDOM, published_html
 from affectflow.published import numbers
@@ -88,6 +89,23 @@ def test_ours_that_is_a_constant_or_random_is_flagged():
     assert "50.00 (+3.66)predicts one level" in text
     assert RANDOM in text
     assert RANDOM not in page(published_html(rows, ["experiment_4"])).text
+
+
+def test_each_number_of_random_weights_and_each_mean_is_flagged():
+    runs = {f"experiment_2-seed_{n}": scores(0.5) for n in (1, 2)}
+    run = results(runs | {"experiment_1": scores(0.5), "experiment_3": scores(0.5)})
+    random = ["experiment_1", "experiment_2"]
+    over_seeds = spread(run, {"experiment_2": list(runs)})
+    html = published_html(compare(run, numbers.levels(), "daisee", random, over_seeds), random)
+    assert RANDOM in page(html).text
+    rows = {row[0]: row[1:] for row in cells(html, "4.3")}
+    ours = {name: row[1::2] for name, row in rows.items() if name.startswith("experiment_")}
+    flag = "<br><span class=flag>random weights</span>"
+    assert all(flag in text for text in ours["experiment_1"] + ours["experiment_2"])
+    assert not any(flag in text for text in ours["experiment_3"])
+    assert (
+        ours["experiment_2"][0] == f"50.00 (+8.67){flag}<br><span class=flag>2 seeds ± 0.00</span>"
+    )
 
 
 def test_other_labels_than_the_published_ones_are_said():
@@ -189,6 +207,31 @@ def test_baselines_show_both_sides_and_the_floor():
     assert found.count("60.0") == 4
     assert found.count("not run") == 4  # experiment 3, in each state
     assert "published (Table 4.7)" in found
+
+
+def test_baselines_mark_random_weights_and_means():
+    runs = {f"experiment_2-seed_{n}": scores(0.5) for n in (1, 2)}
+    run = results(runs | {"experiment_3": scores(0.6)})
+    over_seeds = spread(run, {"experiment_2": list(runs)})
+    found = texts(baselines.draw(run, "daisee", ["experiment_3"], over_seeds))
+    assert found.count("50.0\nmean of\n2 seeds") == 4
+    assert baselines.OURS_RANDOM in found
+    assert baselines.OURS_RANDOM not in texts(baselines.draw(run, "daisee", ["experiment_4"]))
+
+
+def test_losses_and_engagement_mark_random_weights_and_seeds():
+    histories = {"experiment_2": history(5), "experiment_3": history(5)}
+    found = texts(losses.draw(histories, ["experiment_2"], ["experiment_4"]))
+    assert "experiment 2: teacher network + LSTM\nRANDOM WEIGHTS" in found
+    assert "experiment 3: ResNet-18 + LSTM" in found
+    assert "experiment_4: several seeds: see each run's own figure" in found
+    run = {f"experiment_{n}": metrics(DAISEE_TASKS) for n in (3, 4)}
+    drawn = engagement.draw(run, random_weights=["experiment_3"], repeated=["experiment_5"])
+    found = texts(drawn)
+    assert found.count("predicted (RANDOM WEIGHTS)") == 1
+    assert found.count("predicted") == 1
+    assert found.count("several seeds: see each run's own figure") == 1
+    assert found.count("not run") == 5
 
 
 def test_another_study_claims_no_comparison():

@@ -31,7 +31,7 @@ def test_rules_on_worked_examples() -> None:
     assert Decision("median")(P).tolist() == [1, 0, 2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**31), levels=st.integers(2, 5))
 def test_fitted_cuts_are_never_worse_than_the_middles(seed: int, levels: int) -> None:
     rng = np.random.default_rng(seed)

@@ -156,7 +156,7 @@ def test_no_dense_layer_is_needed(name, width):
 
 
 @EVERY
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(masks, SEEDS, NORMALISE)
 def test_content_of_masked_frames_changes_no_bit(name, rows, seed, normalise):
     torch.manual_seed(seed)
@@ -171,7 +171,7 @@ def test_content_of_masked_frames_changes_no_bit(name, rows, seed, normalise):
 
 
 @EVERY
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 6), st.lists(st.integers(0, 6), max_size=8), SEEDS, NORMALISE)
 def test_padding_anywhere_changes_nothing(name, frames, insertions, seed, normalise):
     torch.manual_seed(seed)
@@ -189,7 +189,7 @@ def test_padding_anywhere_changes_nothing(name, frames, insertions, seed, normal
 
 
 @EVERY
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(masks, SEEDS)
 def test_clip_alone_is_the_clip_in_a_batch(name, rows, seed):
     torch.manual_seed(seed)
@@ -228,7 +228,7 @@ def test_order_of_frames_matters(name):
     assert (change.abs().amax(1) > 1e-3).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(7)), SEEDS)
 def test_order_of_frames_is_nothing_to_attention(order, seed):
     torch.manual_seed(seed)
@@ -451,7 +451,7 @@ REFERENCES: dict[str, Callable[[nn.Module, Clip], Clip]] = {
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(masks, SEEDS)
 def test_head_is_its_equations_with_masked_frames_skipped(name, rows, seed):
     torch.manual_seed(seed)
@@ -507,7 +507,7 @@ def test_tcn_of_the_defaults_sees_the_first_frame_of_a_clip(frames):
     assert reach(head, frames, 512)[frames - 1] > 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.booleans(), min_size=2, max_size=12), st.data())
 def test_tcn_is_causal_among_unmasked_frames(row, data):
     mask = torch.tensor([row])

@@ -111,7 +111,7 @@ def test_label_smoothing_spreads_its_share() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), levels=st.integers(2, 6), size=st.floats(0, 30))
 def test_every_loss(name: str, seed: int, levels: int, size: float) -> None:
     """Probabilities are probabilities, values are finite and not negative, and gradients flow."""
@@ -158,7 +158,7 @@ def test_tasks_without_an_order_take_cross_entropy_beside_an_ordinal_loss() -> N
     objective(scores, torch.tensor([[0, 2], [1, -1], [3, 0], [-1, 1]])).backward()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), name=st.sampled_from(NAMES))
 def test_weights_count_clips_and_missing_labels_do_not(seed: int, name: str) -> None:
     """A level of weight 2 is that level's clips twice; an unlabelled clip is none."""

@@ -139,7 +139,7 @@ masks = st.integers(1, 9).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(masks, st.integers(0, 2**31))
 def test_head_is_the_equations_with_masked_frames_skipped(rows, seed):
     torch.manual_seed(seed)
@@ -153,7 +153,7 @@ def test_head_is_the_equations_with_masked_frames_skipped(rows, seed):
         np.testing.assert_allclose(features[i], reference(head, clip, mask[i].numpy()), atol=2e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(masks, st.integers(0, 2**31), st.sampled_from(["dataset", "clip", "none"]))
 def test_content_of_masked_frames_changes_no_bit(rows, seed, normalise):
     torch.manual_seed(seed)
@@ -167,7 +167,7 @@ def test_content_of_masked_frames_changes_no_bit(rows, seed, normalise):
             assert torch.equal(one, two)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 6),
     st.lists(st.integers(0, 6), max_size=8),

@@ -45,7 +45,7 @@ def test_probabilities_are_the_softmax():
     torch.testing.assert_close(p, torch.tensor([[0.75, 0.25]]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31), st.lists(st.integers(1, 7), min_size=1, max_size=5), st.booleans())
 def test_moments_in_blocks_are_numpys(seed, sizes, per_clip):
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def test_balanced_sampling_draws_each_level_as_often() -> None:
         assert p[levels[:, 0] == level].sum() == pytest.approx(1 / 3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     counts=st.lists(st.integers(1, 30), min_size=1, max_size=12),
     share=st.floats(0.01, 1),
@@ -124,7 +124,7 @@ def test_key_frames_on_a_worked_example() -> None:
     assert key_frames(clip, mask, -1.0).tolist() == [[True, False, False, False, False, False]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), similarity=st.floats(-1, 1))
 def test_key_frames_are_some_of_the_frames_and_at_least_one(seed: int, similarity: float) -> None:
     rng = np.random.default_rng(seed)
@@ -135,7 +135,7 @@ def test_key_frames_are_some_of_the_frames_and_at_least_one(seed: int, similarit
     assert np.array_equal(kept.any(1), mask.any(1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), share=st.floats(0, 1))
 def test_time_mask_hides_one_stretch_and_never_all(seed: int, share: float) -> None:
     torch.manual_seed(seed)

@@ -174,7 +174,7 @@ def test_a_level_that_training_lacks_has_probability_0() -> None:
     assert not predict_pooled(model, data, 6)[0][:, 1].any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**31), frames=st.integers(1, 8))
 def test_statistics_are_numpys(seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)

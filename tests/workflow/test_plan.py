@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,24 @@ def test_dry_run_of_daisee(daisee: Path, tmp_path: Path) -> None:
     peak = subprocess.run(measured, capture_output=True, text=True, check=True).stdout
     assert int(peak) / 2**20 < 1, "GiB"
     assert not (folder / "results").exists(), "a dry run makes nothing"
+
+
+def test_an_experiment_of_the_dissertation_with_several_seeds_is_compared(
+    daisee: Path, tmp_path: Path
+) -> None:
+    config = {
+        "dataset": {"root": str(daisee)},
+        "shards": 2,
+        "backbones": {"fecnet": {"weights": "random"}, "resnet18": None},
+        "experiments": {"experiment_2": {"backbone": "fecnet", "seed": [1, 2]}},
+    }
+    planned = Study(CHECKOUT, tmp_path, config).plan()
+    assert {"draw_baselines", "draw_losses", "draw_engagement", "published"} <= planned.rules
+    assert ("draw_similarity", "backbone=fecnet") in planned.jobs
+    job = re.split(r"^(?:local)?rule published:", planned.out, flags=re.MULTILINE)[1]
+    job = job.split("\n\n")[0]
+    assert "results/tables/similarity/fecnet.csv" in job
+    assert "results/tables/spread.csv" in job
 
 
 def test_parsing_loads_nothing_heavy() -> None:

@@ -83,6 +83,9 @@ RANDOM = [
         for run in ASKED.runs(name)
     )
 ]
+RANDOM += [
+    name for name, runs in ASKED.repeated.items() if any(run in RANDOM for run in runs)
+]
 
 
 def any_of(names):

@@ -4,15 +4,15 @@ localrules:
 
 
 # Clip table -> the experiments that are tested by it: only these can be compared.
-COMPARED = {}
+TESTED_BY = {}
 for name in SCORED:
-    COMPARED.setdefault(clip_table(ASKED.dealt(name)), []).append(name)
+    TESTED_BY.setdefault(clip_table(ASKED.dealt(name)), []).append(name)
 
 
 rule compare:
     input:
         predictions=predictions_of(SCORED),
-        clips=list(COMPARED),
+        clips=list(TESTED_BY),
         tasks=rules.index_dataset.output.tasks,
     output:
         comparisons=report(
@@ -41,7 +41,7 @@ rule compare:
         resamples=SETTINGS["evaluation"]["resamples"],
         seed=SETTINGS["seed"],
         random=argument(RANDOM),
-        compared=argument(COMPARED),
+        compared=argument(TESTED_BY),
         code=code("compare.py"),
     shell:
         "python {params.script:q} --predictions {input.predictions}"

@@ -6,6 +6,10 @@ localrules:
     draw_overview,
 
 
+# What the code's digest does not see: the published value is data.
+SIMILARITY = sha256(CHECKOUT / "src" / "affectflow" / "published" / "similarity.csv")
+
+
 rule draw_levels:
     input:
         levels=rules.index_dataset.output.levels,
@@ -38,12 +42,13 @@ rule draw_similarity:
     input:
         embeddings=rules.join.output,
     output:
-        report(
+        figure=report(
             "results/figures/similarity/{backbone}.svg",
             category="Data set",
             labels={"what": "Frame similarity (Figure 4.2): {backbone}"},
             caption="../report/similarity.rst",
         ),
+        table="results/tables/similarity/{backbone}.csv",
     log:
         "logs/draw_similarity/{backbone}.log",
     priority: 60
@@ -55,10 +60,12 @@ rule draw_similarity:
         runtime=longer(10),
     params:
         script=script("draw_similarity.py"),
+        layout=SETTINGS["dataset"]["layout"],
+        data=SIMILARITY,
         code=code("draw_similarity.py"),
     shell:
         "python {params.script:q} --embeddings {input.embeddings} --backbone {wildcards.backbone}"
-        " --output {output} > {log} 2>&1"
+        " --layout {params.layout:q} --table {output.table} --output {output.figure} > {log} 2>&1"
 
 
 rule draw_confusion:

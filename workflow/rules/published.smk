@@ -14,14 +14,23 @@ PUBLISHED = digest(
     for path in sorted((CHECKOUT / "src" / "affectflow" / "published").glob("*.csv"))
 )
 LAYOUT = SETTINGS["dataset"]["layout"]
-# The dissertation's experiments that this study has.
+# The dissertation's experiments that this study has, trained once, and with several seeds.
 DISSERTATION = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
+REPEATED = [name for name in names.EXPERIMENTS if name in ASKED.repeated]
+# A study without its experiments has nothing to compare, or to draw.
+COMPARED = LAYOUT == names.LAYOUT and (DISSERTATION or REPEATED)
 
 
 rule published:
     input:
         results=rules.tables.output.results,
+        spread=rules.tables.output.spread,
         levels=rules.index_dataset.output.levels,
+        similarity=(
+            expand(rules.draw_similarity.output.table, backbone=BACKBONES)
+            if COMPARED
+            else []
+        ),
     output:
         table=report(
             "results/tables/published.csv",
@@ -32,7 +41,9 @@ rule published:
         page=report(
             "results/tables/published.html",
             category="Published",
-            labels={"what": "Published numbers beside ours (Tables 4.1, 4.3 to 4.13)"},
+            labels={
+                "what": "Published numbers beside ours (Tables 4.1, 4.3 to 4.13; Figure 4.2)"
+            },
             caption="../report/published.rst",
         ),
     log:
@@ -48,17 +59,22 @@ rule published:
         script=script("published.py"),
         layout=LAYOUT,
         random=argument(RANDOM),
+        random_backbones=argument(
+            [name for name, own in BACKBONES.items() if own["weights"] == "random"]
+        ),
         data=PUBLISHED,
         code=code("published.py"),
     shell:
-        "python {params.script:q} --results {input.results} --levels {input.levels}"
-        " --layout {params.layout:q} --random {params.random:q}"
+        "python {params.script:q} --results {input.results} --spread {input.spread}"
+        " --similarity {input.similarity} --levels {input.levels} --layout {params.layout:q}"
+        " --random {params.random:q} --random-backbones {params.random_backbones:q}"
         " --table {output.table} --page {output.page} > {log} 2>&1"
 
 
 rule draw_baselines:
     input:
         results=rules.tables.output.results,
+        spread=rules.tables.output.spread,
     output:
         report(
             "results/figures/baselines.svg",
@@ -78,10 +94,12 @@ rule draw_baselines:
     params:
         script=script("draw_baselines.py"),
         layout=LAYOUT,
+        random=argument(RANDOM),
         data=PUBLISHED,
         code=code("draw_baselines.py"),
     shell:
-        "python {params.script:q} --results {input.results} --layout {params.layout:q}"
+        "python {params.script:q} --results {input.results} --spread {input.spread}"
+        " --layout {params.layout:q} --random {params.random:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -109,9 +127,12 @@ rule draw_losses:
         runtime=longer(10),
     params:
         script=script("draw_losses.py"),
+        random=argument([name for name in names.VANILLA if name in RANDOM]),
+        repeated=argument([name for name in names.VANILLA if name in REPEATED]),
         code=code("draw_losses.py"),
     shell:
         "python {params.script:q} --histories {input.histories}"
+        " --random {params.random:q} --repeated {params.repeated:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -139,20 +160,22 @@ rule draw_engagement:
         runtime=longer(10),
     params:
         script=script("draw_engagement.py"),
+        random=argument([name for name in names.MATRICES if name in RANDOM]),
+        repeated=argument([name for name in names.MATRICES if name in REPEATED]),
         code=code("draw_engagement.py"),
     shell:
         "python {params.script:q} --metrics {input.metrics}"
+        " --random {params.random:q} --repeated {params.repeated:q}"
         " --output {output} > {log} 2>&1"
 
 
 rule dissertation:
     input:
         rules.published.output,
-        # A study without its experiments has nothing to draw.
         [
             *rules.draw_baselines.output,
             *rules.draw_losses.output,
             *rules.draw_engagement.output,
         ]
-        if DISSERTATION and LAYOUT == names.LAYOUT
+        if COMPARED
         else [],

@@ -17,7 +17,7 @@ rule study:
         expand(rules.find_leaks.output, backbone=BACKBONES),
         rules.draw_levels.output,
         rules.draw_overview.output,
-        expand("results/figures/similarity/{backbone}.svg", backbone=BACKBONES),
+        expand(rules.draw_similarity.output, backbone=BACKBONES),
         expand("results/figures/confusion/{experiment}.svg", experiment=SCORED),
         expand(
             "results/figures/history/{experiment}.svg",

@@ -4,19 +4,23 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from affectflow.commandline import run
-from affectflow.figures.similarity import draw, frame_similarity
+from affectflow.figures.similarity import draw, frame_similarity, summary
 from affectflow.figures.style import save
+from affectflow.published.similarity import write_similarity
 from affectflow.shards.embeddings import open_joined
 
 
 def main(arguments: Namespace) -> None:
     with open_joined(arguments.embeddings) as (embedding, mask, _):
         similarity = frame_similarity(embedding, mask)
-    save(draw(similarity, arguments.backbone), arguments.output)
+    write_similarity(arguments.table, summary(similarity))
+    save(draw(similarity, arguments.backbone, arguments.layout), arguments.output)
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument("--embeddings", type=Path, required=True, help="joined embeddings")
 parser.add_argument("--backbone", required=True, help="its name")
+parser.add_argument("--layout", required=True, help="dataset.layout; only daisee is compared")
+parser.add_argument("--table", type=Path, required=True, help="similarity as numbers, to write")
 parser.add_argument("--output", type=Path, required=True, help="figure to write")
 run(parser, main)

@@ -116,6 +116,8 @@ def read_experiments(settings: dict[str, Any], checkout: Path) -> Experiments:
         given, where = read_yaml(file), f"{file.name}: "
         if not isinstance(given, Mapping):
             raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
+    # An entry that is null is removed, as in the config itself.
+    given = {key: own for key, own in given.items() if own is not None}
     reader = _Reader(settings, where, [str(key) for key in given])
     for key, own in given.items():
         name = str(key)

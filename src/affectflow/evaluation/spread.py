@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas
 
@@ -39,3 +40,10 @@ def spread(
         found = found.rename(columns={"std": "sd", "count": "runs"})
         parts.append(found.assign(experiment=experiment, over=over)[COLUMNS])
     return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=COLUMNS)
+
+
+def read_spread(path: Path) -> pandas.DataFrame:
+    """Read spread.csv, which has no rows where no experiment has several runs."""
+    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys([*KEYS, "over"], "str")
+    # Only an empty field is missing: an experiment may be called "NA".
+    return pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])

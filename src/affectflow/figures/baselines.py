@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas
@@ -17,6 +17,8 @@ from affectflow.published.numbers import ACCURACY
 from affectflow.published.scores import NOT_RUN, NOT_SCORED, Scores
 
 WIDTH = 0.4
+OURS = "ours, 95 % interval over subjects"
+OURS_RANDOM = "ours on random weights: says nothing about people"
 LABELS = {
     "c3d_finetuned": "C3D\nfine-tuned",
     "lrcn": "LRCN",
@@ -27,7 +29,12 @@ LABELS = {
 
 
 @styled
-def draw(results: pandas.DataFrame, layout: str) -> Figure:
+def draw(
+    results: pandas.DataFrame,
+    layout: str,
+    random_weights: Collection[str] = (),
+    over_runs: pandas.DataFrame | None = None,
+) -> Figure:
     """Draw published and our test accuracy side by side, a panel per state, beside the floor.
 
     Parameters
@@ -36,12 +43,16 @@ def draw(results: pandas.DataFrame, layout: str) -> Figure:
         As from `evaluation.tables.results_table`.
     layout : str
         The study's `dataset.layout`; only DAiSEE's is compared.
+    random_weights : collection of str
+        Experiments whose backbone has random weights: hatched.
+    over_runs : pandas.DataFrame, optional
+        As from `evaluation.spread.spread`: of experiments with several seeds the mean is drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    scores = Scores(results)
+    scores = Scores(results, random_weights, over_runs)
     if layout != LAYOUT:
         figure, (axes,) = panels(1, 1, 6.4, 2.4)
         say(axes, "nothing to compare: this study is not of DAiSEE's layout")
@@ -107,10 +118,19 @@ def _ours(axes: Axes, place: float, scores: Scores, experiment: str, state: str)
             fontsize=8,
         )
         return
-    axes.bar(place, value, WIDTH * 0.94, color=ORANGE, label="ours, 95 % interval over subjects")
+    random = scores.is_random(experiment)
+    if random:
+        bar = axes.bar(place, value, WIDTH * 0.94, color="white", label=OURS_RANDOM)
+        bar.patches[0].set(edgecolor=ORANGE, hatch="////")
+    else:
+        axes.bar(place, value, WIDTH * 0.94, color=ORANGE, label=OURS)
     if not np.isnan(low):
         axes.plot([place, place], [low, high], color=BLACK, lw=1.4)
-    axes.text(place, value / 2, f"{value:.1f}", ha="center", va="center", fontsize=7)
+    text = f"{value:.1f}"
+    if seeds := scores.seeds(experiment, state, "accuracy"):
+        text += f"\nmean of\n{seeds.runs} seeds"
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8} if random else None
+    axes.text(place, value / 2, text, ha="center", va="center", fontsize=7, bbox=box)
     floor = 100 * scores.value(experiment, state, "floor_accuracy")
     side = WIDTH * 0.47
     axes.plot(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from string import ascii_lowercase
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from affectflow.figures.confusion import panel
-from affectflow.figures.style import panels, say, styled
+from affectflow.figures.style import VERMILLION, panels, say, styled
 from affectflow.published.names import MATRICES
-from affectflow.published.scores import NOT_RUN
+from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_SEEDS
 
 STATE = "engagement"
 
 
 @styled
-def draw(metrics: Mapping[str, dict[str, Any]], split: str = "test") -> Figure:
+def draw(
+    metrics: Mapping[str, dict[str, Any]],
+    split: str = "test",
+    random_weights: Collection[str] = (),
+    repeated: Collection[str] = (),
+) -> Figure:
     """Draw label by predicted level, counts and per cent of the row, a panel per experiment.
 
     Parameters
@@ -26,6 +31,10 @@ def draw(metrics: Mapping[str, dict[str, Any]], split: str = "test") -> Figure:
         Experiment -> as from `evaluation.report.evaluate`. What `names.MATRICES` has and this
         lacks is drawn as not run.
     split : str
+    random_weights : collection of str
+        Experiments whose backbone has random weights: said below the panel.
+    repeated : collection of str
+        Experiments with several seeds: their panel leads to the runs' own figures.
 
     Returns
     -------
@@ -38,7 +47,12 @@ def draw(metrics: Mapping[str, dict[str, Any]], split: str = "test") -> Figure:
         scores = metrics[name]["splits"].get(split, {}).get(STATE) if name in metrics else None
         if scores is None:
             axes.set_title(title)
-            say(axes, NOT_RUN if name not in metrics else f"no {STATE} in the {split} split")
-        else:
-            panel(axes, title, scores)
+            says = NOT_RUN if name not in metrics else f"no {STATE} in the {split} split"
+            if name in repeated:
+                says = f"{SEVERAL_SEEDS}: see each run's own figure"
+            say(axes, says)
+            continue
+        panel(axes, title, scores)
+        if name in random_weights:
+            axes.set_xlabel(f"predicted ({RANDOM_WEIGHTS.upper()})", color=VERMILLION)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isnan, nan
 
 import pandas
@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from affectflow.figures.history import LOSSES
-from affectflow.figures.style import GREY, panels, say, styled
+from affectflow.figures.style import GREY, VERMILLION, panels, say, styled
 from affectflow.published.names import VANILLA
-from affectflow.published.scores import NOT_RUN
+from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_SEEDS
 
 TITLES = {
     "experiment_2": "experiment 2: teacher network + LSTM",
@@ -23,7 +23,11 @@ UNPUBLISHED = "Ours alone: the published curves are a picture, not available as 
 
 
 @styled
-def draw(histories: Mapping[str, pandas.DataFrame]) -> Figure:
+def draw(
+    histories: Mapping[str, pandas.DataFrame],
+    random_weights: Collection[str] = (),
+    repeated: Collection[str] = (),
+) -> Figure:
     """Draw train and validation loss on one scale, a panel per architecture.
 
     Parameters
@@ -31,6 +35,10 @@ def draw(histories: Mapping[str, pandas.DataFrame]) -> Figure:
     histories : mapping of str to pandas.DataFrame
         Experiment -> a row per epoch: `epoch, train_loss, validation_loss`. What `names.VANILLA`
         has and this lacks is drawn as not run.
+    random_weights : collection of str
+        Experiments whose backbone has random weights: said in the panel's title.
+    repeated : collection of str
+        Experiments with several seeds: their panel leads to the runs' own figures.
 
     Returns
     -------
@@ -45,8 +53,13 @@ def draw(histories: Mapping[str, pandas.DataFrame]) -> Figure:
     for axes, name in zip(grid, VANILLA, strict=True):
         axes.set_title(TITLES[name])
         if name not in drawn:
-            say(axes, f"{name}: {'no epoch was run' if name in histories else NOT_RUN}")
+            says = "no epoch was run" if name in histories else NOT_RUN
+            if name in repeated:
+                says = f"{SEVERAL_SEEDS}: see each run's own figure"
+            say(axes, f"{name}: {says}")
             continue
+        if name in random_weights:
+            axes.set_title(f"{TITLES[name]}\n{RANDOM_WEIGHTS.upper()}", color=VERMILLION)
         history = histories[name]
         marker = "o" if len(history) <= 30 else None
         for column, (label, colour, line) in LOSSES.items():

@@ -51,6 +51,12 @@ def listed(notes: Iterable[str]) -> str:
     return f"<ul class=notes>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
 
 
+def bullets(notes: Iterable[str]) -> str:
+    """Return notes as a plain list, nothing where there is none; every one is escaped."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<ul>{items}</ul>" if items else ""
+
+
 def document(title: str, body: Iterable[str]) -> str:
     """Return an HTML document; `title` and `body` are HTML already."""
     return (

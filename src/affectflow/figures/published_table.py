@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
 from math import isnan
@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas
 
-from affectflow.figures.page import NOTES, RANDOM, document, listed
+from affectflow.figures.page import NOTES, RANDOM, bullets, document, listed
+from affectflow.figures.published_similarity import section
 from affectflow.published import numbers
 from affectflow.published.names import BASELINES, VANILLA
 from affectflow.published.notes import table_notes
 from affectflow.published.numbers import ACCURACY, COUNTS, METRICS
+from affectflow.published.scores import SEPARATOR
 
 TITLE = "Published numbers beside ours"
 NOTHING = (
@@ -25,10 +27,12 @@ READING = (
     "Beside each published number: ours on the test split, in round brackets the difference (ours "
     "minus published: percentage points for accuracy, absolute for F1, clips in Table 4.1), in "
     "square brackets the 95 % interval from resampling subjects. NA: the dissertation has none. "
-    "Not run: this run lacks the experiment. Experiments are compared by name: whether one has "
-    "the settings of Table 4.2 is for the study's config to say. Published numbers have no "
-    "interval, so a small difference says nothing. Superscripts lead to what is known to be wrong "
-    "with a published number."
+    "Not run: this run lacks the experiment. 3 seeds: the mean of so many trainings, after ± their "
+    "standard deviation; a mean has no interval over subjects. Random weights: the backbone's, so "
+    "the number says nothing. Experiments are compared by name: whether one has the settings of "
+    "Table 4.2 is for the study's config to say. Published numbers have no interval, so a small "
+    "difference says nothing. Superscripts lead to what is known to be wrong with a published "
+    "number."
 )
 OTHER_CLIPS = (
     "The labels of this run are not those of Table 4.1, so the scores below are not of the same "
@@ -70,7 +74,11 @@ SHAPES = {
 }
 
 
-def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+def published_html(
+    rows: pandas.DataFrame,
+    random_weights: Collection[str] = (),
+    similarities: pandas.DataFrame | None = None,
+) -> str:
     """Return the dissertation's Tables 4.1 and 4.3 to 4.13 with this run's numbers.
 
     Parameters
@@ -80,6 +88,9 @@ def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ())
         says that there is nothing to compare.
     random_weights : collection of str
         Experiments whose backbone has random weights: said in the notes.
+    similarities : pandas.DataFrame, optional
+        As from `published.similarity.compare_similarity`: what is stated on Figure 4.2, after
+        Table 4.1.
 
     Returns
     -------
@@ -100,7 +111,9 @@ def published_html(rows: pandas.DataFrame, random_weights: Collection[str] = ())
         own = rows[rows["table"] == table.number]
         body.append(f"<h2>Table {table.number}: {escape(table.title)}</h2>")
         body += _table(own, SHAPES.get(table.number, STATES))
-        body.append(_bullets(table_notes(table.number)))
+        body.append(bullets(table_notes(table.number)))
+        if table.number == "4.1" and similarities is not None and len(similarities):
+            body += section(similarities)
     return document(TITLE, body)
 
 
@@ -173,8 +186,8 @@ def _pair(cell: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     if not isnan(cell["ci_low"]):
         low, high = (f"{cell[end]:.{decimals}f}" for end in ("ci_low", "ci_high"))
         ours += f"<br><span class=range>[{low}, {high}]</span>"
-    if cell["ours_note"]:
-        ours += f"<br><span class=flag>{escape(cell['ours_note'])}</span>"
+    for flag in filter(None, cell["ours_note"].split(SEPARATOR)):
+        ours += f"<br><span class=flag>{escape(flag)}</span>"
     return f"{theirs}<td class=number>{ours}</td>"
 
 
@@ -183,8 +196,3 @@ def _printed(published: float) -> str:
     if isnan(published):
         return "NA"
     return f"{published:,.0f}" if published >= 1000 else f"{published:g}"
-
-
-def _bullets(notes: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import h5py
 import numpy as np
+import pandas
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from affectflow.figures.style import BLUE, VERMILLION, panels, plain, say, styled
+from affectflow.figures.style import BLUE, ORANGE, VERMILLION, panels, plain, say, styled
+from affectflow.published import similarity as published
+from affectflow.published.names import LAYOUT
 
 BLOCK = 64  # clips in memory at a time
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -22,17 +25,25 @@ class Similarity:
 
     Attributes
     ----------
+    frames : int
+        How many there are of a clip.
     position : int array of shape (samples,)
         Which frames were sampled.
     to_first : float array of shape (clips, samples)
         Similarity of each sample to the clip's first frame with a face; NaN without a face.
     pairwise : float array of shape (clips,)
         Mean over all pairs of the clip's frames with a face; NaN with fewer than two.
+    at_stated : float array of shape (clips,)
+        Similarity to the clip's first frame with a face at the time of the frame whose similarity
+        the dissertation states (`published.similarity.same_time`); NaN where that has no face, or
+        none is before it.
     """
 
+    frames: int
     position: NDArray[np.int64]
     to_first: NDArray[np.float64]
     pairwise: NDArray[np.float64]
+    at_stated: NDArray[np.float64]
 
 
 def frame_similarity(
@@ -61,18 +72,47 @@ def frame_similarity(
     position = np.unique(np.linspace(0, frames - 1, samples).round().astype(np.int64))
     to_first = np.full((clips, position.size), np.nan)
     pairwise = np.full(clips, np.nan)
+    at_stated = np.full(clips, np.nan)
+    stated = published.same_time(frames)
     for start in range(0, clips, BLOCK):
         block = slice(start, start + BLOCK)
         unit, face = _unit(embedding[block], mask[block])
-        reference = unit[np.arange(len(unit)), face.argmax(axis=1)]
+        first = face.argmax(axis=1)
+        reference = unit[np.arange(len(unit)), first]
         cosine = np.einsum("cfd,cd->cf", unit[:, position], reference)
         to_first[block] = np.where(face[:, position], cosine, np.nan)
+        cosine = np.einsum("cd,cd->c", unit[:, stated], reference)
+        at_stated[block] = np.where(face[:, stated] & (first < stated), cosine, np.nan)
         count = face.sum(axis=1)
         # The squared length of the sum of unit vectors holds every pair twice and each frame once.
         pairs = (unit.sum(axis=1) ** 2).sum(axis=1) - count
         enough = count > 1
         pairwise[block][enough] = pairs[enough] / (count * (count - 1))[enough]
-    return Similarity(position, to_first, pairwise)
+    return Similarity(frames, position, to_first, pairwise, at_stated)
+
+
+def summary(similarity: Similarity) -> pandas.DataFrame:
+    """Return how similar frames are to the first one, over clips.
+
+    Parameters
+    ----------
+    similarity : Similarity
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per sampled frame, and one for the time of the stated one: `frame` (from 1), `frames`
+        of a clip, `clips` with a face there, and the 5th percentile, median and 95th of their
+        similarity; NaN without a clip.
+    """
+    found = dict(zip(similarity.position.tolist(), similarity.to_first.T, strict=True))
+    found[published.same_time(similarity.frames)] = similarity.at_stated
+    rows = []
+    for place in sorted(found):
+        values = found[place][~np.isnan(found[place])]
+        spread = np.percentile(values, published.PERCENTILES) if values.size else [np.nan] * 3
+        rows.append((place + 1, similarity.frames, values.size, *spread))
+    return pandas.DataFrame(rows, columns=published.COLUMNS)
 
 
 def _unit(
@@ -86,7 +126,7 @@ def _unit(
 
 
 @styled
-def draw(similarity: Similarity, backbone: str) -> Figure:
+def draw(similarity: Similarity, backbone: str, layout: str = "") -> Figure:
     """Draw similarity to the first frame by position, and the clips' mean over all pairs.
 
     Parameters
@@ -94,6 +134,8 @@ def draw(similarity: Similarity, backbone: str) -> Figure:
     similarity : Similarity
     backbone : str
         Whose embedding it is, for the title.
+    layout : str
+        The study's `dataset.layout`: for DAiSEE's the published value stands beside ours.
 
     Returns
     -------
@@ -117,8 +159,18 @@ def draw(similarity: Similarity, backbone: str) -> Figure:
                 label=f"middle {part} of clips",
             )
         left.plot(frame, spread[2], color=BLUE, marker="o", ms=4, label="median clip")
-        margin = max(0.06 * (1 - spread[0].min()), 0.002)
-        left.set_ylim(spread[0].min() - margin, 1 + margin)
+        lowest = spread[0].min()
+        if layout == LAYOUT:
+            value, place = published.stated(), published.same_time(similarity.frames) + 1
+            label = (
+                f"published, one clip: {value.similarity} at frame {value.frame} of {value.frames}"
+            )
+            left.plot(
+                place, value.similarity, "D", color=ORANGE, mec="black", zorder=3, label=label
+            )
+            lowest = min(lowest, value.similarity)
+        margin = max(0.06 * (1 - lowest), 0.002)
+        left.set_ylim(lowest - margin, 1 + margin)
         left.set_title(f"To the first frame, {seen.any(axis=1).sum():,} clips")
         left.set_xlabel("sampled frame")
         left.set_ylabel("cosine similarity (equation 4.1)")

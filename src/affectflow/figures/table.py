@@ -55,7 +55,7 @@ def results_html(
     if over_runs is not None and len(over_runs):
         body += [
             "<h2>test split: mean over seeds or folds, and their deviation</h2>",
-            _spread(over_runs),
+            _spread(over_runs, random_weights),
         ]
     for split in splits:
         table = summary_table(results[results["split"] == split], random_weights)
@@ -92,7 +92,7 @@ def summary_table(rows: pandas.DataFrame, random_weights: Collection[str] = ()) 
     return "".join(parts) + "</table>"
 
 
-def _spread(rows: pandas.DataFrame) -> str:
+def _spread(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
     rows = rows[(rows["split"] == "test") & rows["metric"].isin(SUMMARY)]
     lines = []
     for (experiment, state), own in rows.groupby(["experiment", "state"], sort=False):
@@ -102,8 +102,9 @@ def _spread(rows: pandas.DataFrame) -> str:
             f"{three(by_metric['sd'].get(metric, nan))}"
             for metric in SUMMARY
         )
+        name = f"{experiment} (random weights)" if experiment in random_weights else experiment
         runs = f"{own['runs'].max()} {own['over'].iloc[0]}"
-        lines.append([str(experiment), str(state), *cells, runs])
+        lines.append([str(name), str(state), *cells, runs])
     return plain_table(["experiment", "state", *SUMMARY.values(), "runs"], lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,13 @@ COLUMNS = [*KEYS, *NUMBERS, *TEXTS]
 Row = dict[str, Any]
 
 
-def compare(results: pandas.DataFrame, levels: pandas.DataFrame, layout: str) -> pandas.DataFrame:
+def compare(
+    results: pandas.DataFrame,
+    levels: pandas.DataFrame,
+    layout: str,
+    random_weights: Collection[str] = (),
+    over_runs: pandas.DataFrame | None = None,
+) -> pandas.DataFrame:
     """Lay a run's numbers beside those of Tables 4.1 and 4.3 to 4.13.
 
     Parameters
@@ -36,6 +42,10 @@ def compare(results: pandas.DataFrame, levels: pandas.DataFrame, layout: str) ->
         The run's levels table: `split, state, level_0 .. level_3, total`.
     layout : str
         The study's `dataset.layout`.
+    random_weights : collection of str
+        Experiments whose backbone has random weights.
+    over_runs : pandas.DataFrame, optional
+        As from `evaluation.spread.spread`: what is compared of experiments with several seeds.
 
     Returns
     -------
@@ -50,7 +60,8 @@ def compare(results: pandas.DataFrame, levels: pandas.DataFrame, layout: str) ->
         ``difference``
             Ours minus published: percentage points, F1 or clips.
         ``ours_note``
-            Why there is none of ours, or that it is a constant's.
+            Why there is none of ours, or what it is: of random weights, a mean over seeds, a
+            constant's.
         ``choice``
             In Table 4.13, who calls the experiment best, and by what.
         ``note``
@@ -60,7 +71,7 @@ def compare(results: pandas.DataFrame, levels: pandas.DataFrame, layout: str) ->
         layout.
     """
     rows: list[Row] = []
-    scores = Scores(results)
+    scores = Scores(results, random_weights, over_runs)
     if scores.experiments and layout == LAYOUT:
         for table in numbers.tables().values():
             if table.number == "4.1":

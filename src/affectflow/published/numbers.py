@@ -69,6 +69,14 @@ def baselines() -> pandas.DataFrame:
     return _read("baselines.csv")
 
 
+def similarity() -> pandas.DataFrame:
+    """Return what is stated on Figure 4.2: `first, frame, frames, similarity`.
+
+    Frames count from 1; equation 4.1, from -1 to 1.
+    """
+    return _read("similarity.csv")
+
+
 def best() -> pandas.DataFrame:
     """Return Table 4.13's choice: `state, criterion, experiments` (a tuple of names)."""
     table = _read("best.csv", str)

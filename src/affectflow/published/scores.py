@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
@@ -13,6 +14,16 @@ from affectflow.published.numbers import ACCURACY
 NOT_RUN, NOT_SCORED, UNDEFINED = "not run", "not scored", "undefined"
 NOT_OURS = "not part of this pipeline"
 ONE_LEVEL = "predicts one level"
+RANDOM_WEIGHTS = "random weights"
+SEVERAL_SEEDS = "several seeds"
+SEPARATOR = "; "
+
+
+class Seeds(NamedTuple):
+    """How many runs a mean is of, and their sample standard deviation (n - 1)."""
+
+    runs: int
+    sd: float
 
 
 class Scores:
@@ -22,6 +33,10 @@ class Scores:
     ----------
     results : pandas.DataFrame
         As from `evaluation.tables.results_table`.
+    random_weights : collection of str
+        Experiments whose backbone has random weights.
+    over_runs : pandas.DataFrame, optional
+        As from `evaluation.spread.spread`: of an experiment with several seeds the mean is taken.
 
     Attributes
     ----------
@@ -29,9 +44,13 @@ class Scores:
         Those of the dissertation's experiments that the run has, in their order.
     """
 
-    def __init__(self, results: pandas.DataFrame) -> None:
-        run = set(results["experiment"])
-        self.experiments = [name for name in EXPERIMENTS if name in run]
+    def __init__(
+        self,
+        results: pandas.DataFrame,
+        random_weights: Collection[str] = (),
+        over_runs: pandas.DataFrame | None = None,
+    ) -> None:
+        self._random = set(random_weights)
         test = results[results["split"] == "test"]
         self._found = {
             (row["experiment"], row["state"], row["metric"]): (
@@ -41,13 +60,38 @@ class Scores:
             )
             for row in test.to_dict("records")
         }
+        self._seeds: dict[tuple[str, str, str], Seeds] = {}
+        self._folds: dict[str, int] = {}
+        if over_runs is not None:
+            for row in over_runs[over_runs["split"] == "test"].to_dict("records"):
+                key = (row["experiment"], row["state"], row["metric"])
+                if row["over"] == "folds":
+                    # All folds together stand in the results.
+                    self._folds[row["experiment"]] = int(row["runs"])
+                    continue
+                # Of a mean over seeds there is no interval over subjects.
+                self._found[key] = (row["mean"], np.nan, np.nan)
+                self._seeds[key] = Seeds(int(row["runs"]), row["sd"])
+        run = {*results["experiment"], *(experiment for experiment, _, _ in self._seeds)}
+        self.experiments = [name for name in EXPERIMENTS if name in run]
 
     def value(self, experiment: str, state: str, metric: str) -> float:
         """Return a metric as results.csv has it; NaN where it has none."""
         return self._found.get((experiment, state, metric), (np.nan,))[0]
 
+    def is_random(self, experiment: str) -> bool:
+        """Return whether an experiment was run, on a backbone with random weights."""
+        return experiment in self._random and experiment in self.experiments
+
+    def seeds(self, experiment: str, state: str, metric: str) -> Seeds | None:
+        """Return of how many seeds a metric is the mean, as results.csv has it; else None."""
+        return self._seeds.get((experiment, state, metric))
+
     def ours(self, experiment: str, state: str, metric: str) -> dict[str, Any]:
         """Return `ours, ci_low, ci_high` and, in words, `ours_note`.
+
+        Several things that are to be said of a number have `SEPARATOR` between them. Of a mean over
+        seeds the sample standard deviation is said, in the number's unit.
 
         Parameters
         ----------
@@ -67,6 +111,20 @@ class Scores:
         elif np.isnan(value):
             says = UNDEFINED
         else:
-            constant = metric == ACCURACY and self.value(experiment, state, "collapsed") == 1
-            says = ONE_LEVEL if constant else ""
+            says = SEPARATOR.join(self._flags(experiment, state, metric, name, unit))
         return {"ours": value, "ci_low": low, "ci_high": high, "ours_note": says}
+
+    def _flags(self, experiment: str, state: str, metric: str, name: str, unit: int) -> list[str]:
+        flags = [RANDOM_WEIGHTS] if self.is_random(experiment) else []
+        if seeds := self.seeds(experiment, state, name):
+            decimals = 2 if metric == ACCURACY else 3
+            flags.append(f"{seeds.runs} seeds ± {unit * seeds.sd:.{decimals}f}")
+        if experiment in self._folds:
+            flags.append(f"{self._folds[experiment]} folds, all subjects tested")
+        if metric == ACCURACY:
+            collapsed = self.value(experiment, state, "collapsed")
+            if collapsed == 1:
+                flags.append(ONE_LEVEL)
+            elif collapsed > 0 and (seeds := self.seeds(experiment, state, "collapsed")):
+                flags.append(f"{ONE_LEVEL} in {round(collapsed * seeds.runs)} of {seeds.runs}")
+        return flags
