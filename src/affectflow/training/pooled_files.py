@@ -24,8 +24,11 @@ from affectflow.temporal.decide import Decision
 from affectflow.temporal.pooled_model import PooledModel, TaskModel
 from affectflow.training.model_files import REMEDY, SCHEMA_VERSION, write_description
 
-# What skops does not trust by itself: arrays that compiled code walks through.
+# What skops does not trust by itself: the project's own estimators, and scikit-learn's arrays that
+# compiled code walks through.
 TRUSTED = [
+    "affectflow.temporal.reconstruction.Autoencoder",
+    "affectflow.temporal.reconstruction.ReconstructionClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
