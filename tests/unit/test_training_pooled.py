@@ -117,8 +117,12 @@ def test_damaged_files_are_the_users_error(fitted, tmp_path) -> None:
         load_pooled(weights, description)
     with pytest.raises(UserError, match="no such file"):
         load_pooled(tmp_path / "none", description)
-    description.write_text("{}")
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps({k: v for k, v in content.items() if k != "scales"}))
     with pytest.raises(UserError, match="is no pooled model's"):
+        load_pooled(weights, description)
+    description.write_text("{}")
+    with pytest.raises(UserError, match="is not a model's description"):
         load_pooled(weights, description)
 
 
