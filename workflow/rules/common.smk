@@ -61,6 +61,10 @@ SETTINGS = STUDY.settings
 SHARDS = STUDY.shards
 BACKBONES = STUDY.backbones
 EXPERIMENTS = STUDY.experiments
+POOLED = [
+    name for name, own in EXPERIMENTS.items() if is_pooled(own["training"]["head"])
+]
+IN_EPOCHS = [name for name in EXPERIMENTS if name not in POOLED]
 FUSED = STUDY.fused
 # All that has predictions.
 SCORED = [*EXPERIMENTS, *FUSED]
