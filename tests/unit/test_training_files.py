@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pandas
@@ -87,6 +88,7 @@ def test_saved_model_and_decisions_give_the_predicted_levels(head, tmp_path):
     said = read_description(files["description"])
     assert [decision.rule for decision in said.decisions] == ["calibrated", "mode"]
     assert list(said.tasks) == TASKS
+    assert said.own["trained"]["libraries"]["scikit-learn"] == version("scikit-learn")
     written = pandas.read_csv(tmp_path / "predictions.csv")
     if head == "lstm":
         found = predict(load_model(*files.values(), CPU), sequences())
