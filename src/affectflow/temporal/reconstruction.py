@@ -75,7 +75,7 @@ class Autoencoder(BaseEstimator):
 
     def reconstruct(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return what the network makes of clips, (n, F) of (n, F)."""
-        if self.network_ is None:
+        if self.reduce_ is None or self.network_ is None:
             return np.broadcast_to(self.mean_, x.shape)
         inner = self.network_.predict(self.reduce_.transform(x)).reshape(len(x), -1)
         return self.reduce_.inverse_transform(inner)
