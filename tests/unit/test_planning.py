@@ -30,6 +30,7 @@ from affectflow.planning.text import amount, describe, duration
 from affectflow.planning.work import count_work
 
 FAR = 1e18
+RULES_OF_TRAINING = ("train", "train_pooled")
 CLUSTER = Place(cluster=True, frames_on_disk=2, limited_by="frames_on_disk")
 
 
@@ -235,6 +236,19 @@ def test_device() -> None:
 
 def test_no_gpu_hours_without_one(tmp_path: Path) -> None:
     assert plan(tmp_path, device="cpu").gpu_hours == 0
+
+
+def test_pooled_heads_take_no_gpu_hours(tmp_path: Path) -> None:
+    out = "results/experiments/{}/model.safetensors"
+    found = plan(
+        tmp_path,
+        left=[Job(rule, {"experiment": "e"}, (out.format(rule),)) for rule in RULES_OF_TRAINING],
+    )
+    trained, pooled = (found.row(rule) for rule in RULES_OF_TRAINING)
+    assert trained.device == "cuda" and pooled.device == "cpu"
+    assert found.gpu_hours == trained.hours
+    assert pooled.seconds == (), "among the short ones"
+    assert pooled.bytes == trained.bytes > 0
 
 
 def test_finished_shards_know_their_frames(tmp_path: Path) -> None:

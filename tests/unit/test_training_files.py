@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pandas
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_sequences import TASKS, predictions, sequences, train
+from training_sequences import TASKS, arrays, predictions, sequences, train
 
+from affectflow.dataset.tasks import write_tasks
 from affectflow.devices import choose
 from affectflow.errors import UserError
+from affectflow.shards.embeddings import CONTENT
+from affectflow.shards.files import TEXT, create
 from affectflow.temporal.decide import Decision
-from affectflow.training.model_files import load_model, save_model
-from affectflow.training.predict import write_predictions
+from affectflow.training import run
+from affectflow.training.model_files import load_model, read_description, save_model
+from affectflow.training.pooled import predict_pooled
+from affectflow.training.pooled_files import load_pooled
+from affectflow.training.predict import DECIMALS, predict, write_predictions
 
 CPU = torch.device("cpu")
 
@@ -52,6 +59,49 @@ def test_description_says_all(saved):
     assert content["trained"] == {"seed": 3}
 
 
+@pytest.mark.parametrize("head", ["lstm", "pooled_ridge"])
+def test_saved_model_and_decisions_give_the_predicted_levels(head, tmp_path):
+    """All that is needed for new clips is in the two files of a model."""
+    embedding, mask, clip_id, table = arrays()
+    with create(tmp_path / "joined.h5", CONTENT, {"shards": {}}) as file:
+        file.create_dataset("embedding", data=embedding)
+        file.create_dataset("mask", data=mask)
+        file.create_dataset("clip_id", data=clip_id, dtype=TEXT)
+    table.assign(path="", status="ok", shard=0).to_csv(tmp_path / "clips.csv", index=False)
+    write_tasks(tmp_path / "tasks.json", TASKS)
+    quick = {"epochs": 3, "lstm_units": [8, 8], "fc_units": [8, 8]} if head == "lstm" else {}
+    files = {"model": tmp_path / "model.safetensors", "description": tmp_path / "model.json"}
+    run.train(
+        embeddings=tmp_path / "joined.h5",
+        clips=tmp_path / "clips.csv",
+        tasks=tmp_path / "tasks.json",
+        training={"head": head, "decide": "calibrated", **quick},
+        seed=1,
+        device=CPU,
+        threads=1,
+        checkpoint=tmp_path / "checkpoint.pt",
+        code_digest="",
+        history=tmp_path / "history.csv",
+        predictions=tmp_path / "predictions.csv",
+        **files,
+    )
+    said = read_description(files["description"])
+    assert [decision.rule for decision in said.decisions] == ["calibrated", "mode"]
+    assert list(said.tasks) == TASKS
+    assert said.own["trained"]["libraries"]["scikit-learn"] == version("scikit-learn")
+    written = pandas.read_csv(tmp_path / "predictions.csv")
+    if head == "lstm":
+        found = predict(load_model(*files.values(), CPU), sequences())
+    else:
+        found = predict_pooled(load_pooled(*files.values()), sequences(), DECIMALS)
+    for task, decision, p in zip(said.tasks, said.decisions, found, strict=True):
+        own = written[written["task"] == task.name]
+        assert np.array_equal(decision(p), own["predicted"])
+        assert own["predicted"].nunique() > 1
+    calibrated = written[written["task"] == "engagement"]
+    assert (found[0].argmax(axis=1) != calibrated["predicted"]).any(), "thresholds do something"
+
+
 def test_no_file_is_a_pickle(saved):
     assert saved[0].read_bytes()[8:9] == b"{"
     assert "head.lstm.weight_ih_l0" in load_file(saved[0])
@@ -75,7 +125,10 @@ def test_wrong_files_are_the_users_error(saved, tmp_path):
     with pytest.raises(UserError, match="unknown head"):
         load_model(weights, description, CPU)
     edit(description, head="lstm", settings={"layers": 3})
-    with pytest.raises(UserError, match="not a model's description"):
+    with pytest.raises(UserError, match="is no sequence model's"):
+        load_model(weights, description, CPU)
+    edit(description, decisions=[{"rule": "guess", "cuts": []}])
+    with pytest.raises(UserError, match="unknown decision rule guess"):
         load_model(weights, description, CPU)
     edit(description, schema_version=99)
     with pytest.raises(UserError, match="schema 99"):

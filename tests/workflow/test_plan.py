@@ -69,6 +69,26 @@ def test_an_experiment_of_the_dissertation_with_several_seeds_is_compared(
     assert "results/tables/spread.csv" in job
 
 
+def test_only_training_in_epochs_asks_for_a_gpu(daisee: Path, tmp_path: Path) -> None:
+    """A rule of its own, so that a profile's GPU partition is not a pooled head's either."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    experiments = {
+        "lstm": {"backbone": "resnet18"},
+        "ridge": {"backbone": "resnet18", "head": "pooled_ridge", "seed": [1, 2]},
+    }
+    config = {"dataset": {"root": str(daisee)}, "experiments": experiments}
+    planned = Study(CHECKOUT, folder, config).plan()
+    assert {job for job in planned.jobs if "train" in job[0]} == {
+        ("train", "experiment=lstm"),
+        ("train_pooled", "experiment=ridge-seed_1"),
+        ("train_pooled", "experiment=ridge-seed_2"),
+    }
+    blocks = planned.out.split("rule ")
+    gpu = {block.split(":")[0] for block in blocks if re.search("resources: .*gpu=1", block)}
+    assert gpu == {"detect_faces", "embed", "train"}
+
+
 def test_parsing_loads_nothing_heavy() -> None:
     """Every job parses the Snakefile again."""
     program = (

@@ -32,7 +32,7 @@ def swept(finished: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     study = grown(finished, tmp_path_factory.mktemp("swept"), tuned=SWEEP)
     run = study.run("sweep")
     assert run.code == 0, run.out
-    assert run.rules == {"train", "choose", "take_chosen", "evaluate", "draw_sweep", "sweep"}
+    assert run.rules == {"train_pooled", "choose", "take_chosen", "evaluate", "draw_sweep", "sweep"}
     return study
 
 
@@ -68,7 +68,7 @@ def test_another_value_trains_its_members_alone(swept: Study) -> None:
     wider = {**SWEEP, "ridge_alpha": [1, 1000, 10]}
     study = swept.with_config(experiments={**SMALL["experiments"], "tuned": wider})
     planned = study.run("sweep", "--dry-run")
-    trained = {wildcards for rule, wildcards in planned.jobs if rule == "train"}
+    trained = {wildcards for rule, wildcards in planned.jobs if rule == "train_pooled"}
     assert len(trained) == 4 and all("ridge_alpha_10-" in name for name in trained)
     assert {"choose", "take_chosen", "evaluate", "draw_sweep"} <= planned.rules
 
@@ -123,5 +123,5 @@ def test_folds_are_reported_as_one_and_compared_with_each_other(folded: Study) -
 def test_another_number_of_folds_deals_and_trains_anew(folded: Study) -> None:
     experiments = {**SMALL["experiments"], "cv": {**RIDGE, "folds": 4}}
     planned = folded.with_config(experiments=experiments).plan()
-    trained = {wildcards for rule, wildcards in planned.jobs if rule == "train"}
+    trained = {wildcards for rule, wildcards in planned.jobs if rule == "train_pooled"}
     assert trained == {f"experiment=cv-fold_{fold}" for fold in (1, 2, 3, 4)}

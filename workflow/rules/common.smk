@@ -64,6 +64,10 @@ BACKBONES = STUDY.backbones
 ASKED = STUDY.asked
 # What is trained: experiments, folds, members of sweeps.
 EXPERIMENTS = ASKED.trained
+POOLED = [
+    name for name, own in EXPERIMENTS.items() if is_pooled(own["training"]["head"])
+]
+IN_EPOCHS = [name for name in EXPERIMENTS if name not in POOLED]
 FUSED = ASKED.fused
 FOLDED = ASKED.folded
 FOLDS = [run for runs in FOLDED.values() for run in runs]

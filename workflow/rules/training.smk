@@ -15,7 +15,7 @@ rule train:
     log:
         "logs/train/{experiment}.log",
     wildcard_constraints:
-        experiment=any_of(EXPERIMENTS),
+        experiment=any_of(IN_EPOCHS),
     priority: 40
     conda:
         ENVIRONMENT
@@ -39,6 +39,17 @@ rule train:
         " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
         " --model {output.model} --description {output.description}"
         " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
+
+
+# A pooled head needs no GPU: a rule of its own, for a profile names a partition for each rule.
+use rule train as train_pooled with:
+    log:
+        "logs/train_pooled/{experiment}.log",
+    wildcard_constraints:
+        experiment=any_of(POOLED),
+    resources:
+        mem_mb=doubling(8000),
+        runtime=longer(240),
 
 
 rule fuse:

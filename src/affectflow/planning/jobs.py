@@ -9,6 +9,7 @@ FRAMES = "extract_frames"
 FACES = "detect_faces"
 EMBED = "embed"
 TRAIN = "train"
+TRAIN_POOLED = "train_pooled"
 STAGES = (FRAMES, FACES, EMBED, TRAIN)
 """The rules whose time is estimated; the others are short."""
 

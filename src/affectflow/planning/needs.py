@@ -15,7 +15,7 @@ from affectflow.dataset.index import Index
 from affectflow.joblog import JobLog
 from affectflow.planning import sizes
 from affectflow.planning.disk import size_of
-from affectflow.planning.jobs import EMBED, FACES, FRAMES, TRAIN, Job
+from affectflow.planning.jobs import EMBED, FACES, FRAMES, TRAIN, TRAIN_POOLED, Job
 from affectflow.planning.work import ShardWork, Work
 
 FACES_FILE = "results/faces/shard-{:03d}.h5"
@@ -62,7 +62,7 @@ class Needs:
         if job.rule == EMBED:
             shard, each = self._shard(job), sizes.embedding_bytes(job.wildcards["backbone"])
             return sizes.shard_bytes(shard.clips, shard.frames * each)
-        if job.rule == TRAIN:
+        if job.rule in (TRAIN, TRAIN_POOLED):
             rows = clips * len(self.index.tasks)
             return sizes.MODEL_BYTES + rows * sizes.PREDICTION_BYTES
         if job.rule == "weights":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic, write_text
 from affectflow.provenance.content import sha256
-from affectflow.temporal.decide import Decision
+from affectflow.temporal.decide import RULES, Decision
 from affectflow.temporal.sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
@@ -68,6 +68,50 @@ def write_description(
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+@dataclass(frozen=True)
+class Description:
+    """What ``model.json`` says of any model.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+    decisions : tuple of Decision
+        How each task's level is taken from the model's probabilities: ``decision(p)``.
+    weights_sha256 : str
+        Of the file of weights.
+    own : mapping
+        All of the file, with what this kind of model says of itself.
+    """
+
+    tasks: tuple[Task, ...]
+    decisions: tuple[Decision, ...]
+    weights_sha256: str
+    own: Mapping[str, Any]
+
+
+def read_description(path: Path) -> Description:
+    """Read what `write_description` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or of another schema.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
+        tasks = tuple(Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"])
+        decisions = tuple(Decision(d["rule"], tuple(d["cuts"])) for d in content["decisions"])
+        if unknown := {decision.rule for decision in decisions} - set(RULES):
+            raise ValueError(f"unknown decision rule {', '.join(unknown)}")
+        return Description(tasks, decisions, content["weights_sha256"], content)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file", REMEDY) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: is not a model's description ({error!r})", REMEDY) from error
+
+
 def load_model(weights: Path, description: Path, device: torch.device) -> SequenceModel:
     """Rebuild what `save_model` wrote, in evaluation mode.
 
@@ -76,8 +120,8 @@ def load_model(weights: Path, description: Path, device: torch.device) -> Sequen
     UserError
         If a file is missing, damaged, of another schema or model, or its shapes don't fit.
     """
-    model = _describe(description)
-    expected = json.loads(description.read_text(encoding="utf-8"))["weights_sha256"]
+    said = read_description(description)
+    model = _describe(said, description)
     try:
         tensors = load_file(weights)
     except FileNotFoundError as error:
@@ -93,22 +137,16 @@ def load_model(weights: Path, description: Path, device: torch.device) -> Sequen
                 f"and {description.name} wants {wanted.get(name, 'none')}",
                 REMEDY,
             )
-    if sha256(weights) != expected:
+    if sha256(weights) != said.weights_sha256:
         raise UserError(f"{weights}: is not the file that {description} describes", REMEDY)
     model.load_state_dict(tensors)
     return model.to(device).eval()
 
 
-def _describe(path: Path) -> SequenceModel:
+def _describe(said: Description, path: Path) -> SequenceModel:
+    keys = ("head", "settings", "dim", "normalise", "loss")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
-        tasks = [Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"]]
-        keys = ("head", "settings", "dim")
-        head, settings, dim = (content[key] for key in keys)
-        return SequenceModel(head, settings, dim, tasks, content["normalise"], content["loss"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file", REMEDY) from error
+        head, settings, dim, normalise, loss = (said.own[key] for key in keys)
+        return SequenceModel(head, settings, dim, said.tasks, normalise, loss)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is not a model's description ({error!r})", REMEDY) from error
+        raise UserError(f"{path}: is no sequence model's ({error!r})", REMEDY) from error

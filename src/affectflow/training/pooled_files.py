@@ -6,7 +6,6 @@ types only; and which features are looked at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,18 @@ import skops.io
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic
 from affectflow.provenance.content import sha256
 from affectflow.temporal.decide import Decision
 from affectflow.temporal.pooled_model import PooledModel, TaskModel
-from affectflow.training.model_files import REMEDY, SCHEMA_VERSION, write_description
+from affectflow.training.model_files import REMEDY, read_description, write_description
 
-# What skops does not trust by itself: arrays that compiled code walks through.
+# What skops does not trust by itself: the project's own estimators, and scikit-learn's arrays that
+# compiled code walks through.
 TRUSTED = [
+    "affectflow.temporal.reconstruction.Autoencoder",
+    "affectflow.temporal.reconstruction.ReconstructionClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
@@ -68,20 +69,14 @@ def load_pooled(weights: Path, description: Path) -> PooledModel:
     UserError
         If a file is missing, damaged, or of another schema or model.
     """
+    said = read_description(description)
     try:
-        content = json.loads(description.read_text(encoding="utf-8"))
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
-        tasks = [Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"]]
-        head, settings, scales = (content[key] for key in ("head", "settings", "scales"))
-        expected = content["weights_sha256"]
-    except FileNotFoundError as error:
-        raise UserError(f"{description}: no such file", REMEDY) from error
-    except (ValueError, KeyError, TypeError) as error:
+        head, settings, scales = (said.own[key] for key in ("head", "settings", "scales"))
+    except KeyError as error:
         raise UserError(f"{description}: is no pooled model's ({error!r})", REMEDY) from error
     if not weights.is_file():
         raise UserError(f"{weights}: no such file", REMEDY)
-    if sha256(weights) != expected:
+    if sha256(weights) != said.weights_sha256:
         raise UserError(f"{weights}: is not the file that {description} describes", REMEDY)
     try:
         tensors = load_file(weights)
@@ -93,6 +88,6 @@ def load_pooled(weights: Path, description: Path) -> PooledModel:
             len(task.levels),
             scale,
         )
-        for place, (task, scale) in enumerate(zip(tasks, scales, strict=True))
+        for place, (task, scale) in enumerate(zip(said.tasks, scales, strict=True))
     ]
-    return PooledModel(head, settings, tensors["keep"].astype(bool), tuple(tasks), models)
+    return PooledModel(head, settings, tensors["keep"].astype(bool), said.tasks, models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from affectflow.training.pooled_files import save_pooled
 from affectflow.training.predict import DECIMALS, decide, predict, tabulate, write_predictions
 
 log = logging.getLogger(__name__)
+
+# Not in `provenance.content.LIBRARIES`: that is code of every stage, whose change would make faces
+# and embeddings anew, and none of these decides what is in them.
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "skops")
 
 
 def train(
@@ -64,7 +69,8 @@ def train(
     with open_joined(embeddings) as joined:
         data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
         log.info("%d clips of %d frames on %s", *data.mask.shape, device)
-        trained = {"seed": seed, "experiment": experiment.keys()}
+        libraries = {name: version(name) for name in LIBRARIES}
+        trained = {"seed": seed, "experiment": experiment.keys(), "libraries": libraries}
         # The control's thresholds may not see the true labels either.
         seen = permuted(data, seed) if experiment.labels == "permuted" else data
         if is_pooled(experiment.head):
