@@ -60,7 +60,11 @@ rule published:
         layout=LAYOUT,
         random=argument(RANDOM),
         random_backbones=argument(
-            [name for name, own in BACKBONES.items() if own["weights"] == "random"]
+            [
+                name
+                for name, own in BACKBONES.items()
+                if COMPARED and own["weights"] == "random"
+            ]
         ),
         data=PUBLISHED,
         code=code("published.py"),
