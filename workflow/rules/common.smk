@@ -62,6 +62,10 @@ SHARDS = STUDY.shards
 BACKBONES = STUDY.backbones
 EXPERIMENTS = STUDY.experiments
 FUSED = STUDY.fused
+# Experiments whose backbone is trained with the head, by a rule of its own.
+FINE_TUNED = [
+    name for name, own in EXPERIMENTS.items() if own["training"].get("fine_tune")
+]
 # All that has predictions.
 SCORED = [*EXPERIMENTS, *FUSED]
 DEVICE = Untracked(SETTINGS["device"])
@@ -172,6 +176,14 @@ def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
 
 
+def experiment_backbone(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["backbone"]
+
+
+def experiment_weights(wildcards):
+    return f"results/weights/{experiment_backbone(wildcards)}.safetensors"
+
+
 def fused_predictions(wildcards):
     return expand(
         "results/experiments/{experiment}/predictions.csv",
@@ -192,9 +204,22 @@ def experiment_code(wildcards):
     head = training["head"]
     if is_pooled(head):
         return code_of("train.py", f"affectflow.temporal.pooled.{head}")
+    return code_of("train.py", *head_and_loss(training))
+
+
+def fine_tuning_code(wildcards):
     return code_of(
-        "train.py",
-        f"affectflow.temporal.heads.{head}",
+        "fine_tune.py",
+        # Loaded by their names.
+        "affectflow.training.tuned_model",
+        f"affectflow.backbones.models.{experiment_backbone(wildcards)}",
+        *head_and_loss(EXPERIMENTS[wildcards.experiment]["training"]),
+    )
+
+
+def head_and_loss(training):
+    return (
+        f"affectflow.temporal.heads.{training['head']}",
         f"affectflow.temporal.losses.{training['loss']}",
         "affectflow.temporal.losses.cross_entropy",
     )

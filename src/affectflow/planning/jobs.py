@@ -9,7 +9,10 @@ FRAMES = "extract_frames"
 FACES = "detect_faces"
 EMBED = "embed"
 TRAIN = "train"
-STAGES = (FRAMES, FACES, EMBED, TRAIN)
+TUNE = "fine_tune"
+BY_EPOCHS = (TRAIN, TUNE)
+"""The rules that train an experiment."""
+STAGES = (FRAMES, FACES, EMBED, *BY_EPOCHS)
 """The rules whose time is estimated; the others are short."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def save_model(
     trained : mapping
         What else to say of it (experiment, seed, epoch), for people: loading doesn't need it.
     """
-    tensors = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
+    # A backbone's weights lie in another order of memory, which safetensors does not take.
+    tensors = {
+        name: tensor.cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     with atomic(weights) as temporary:
         save_file(tensors, temporary)
     write_description(description, model.description, model.tasks, decisions, weights, trained)
@@ -105,6 +110,10 @@ def _describe(path: Path) -> SequenceModel:
         if content["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
         tasks = [Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"]]
+        if "backbone" in content:
+            # By name: an import would make the backbones' code part of every training's digest.
+            tuned = import_module("affectflow.training.tuned_model")
+            return tuned.from_description(content, tasks)
         keys = ("head", "settings", "dim")
         head, settings, dim = (content[key] for key in keys)
         return SequenceModel(head, settings, dim, tasks, content["normalise"], content["loss"])
