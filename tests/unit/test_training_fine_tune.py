@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import multiprocessing
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -313,6 +316,24 @@ def test_interrupted_run_resumes_to_the_same_bytes(
     assert "resumed after epoch 1" in caplog.text
     assert found == {name: (tuned / name).read_bytes() for name in OUTPUTS}
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_killed_run_resumes_to_the_same_bytes(
+    study: Study, tuned: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["crop_sequences", "torch._dynamo"])
+    run = context.Process(target=tune, args=(study, tmp_path))
+    run.start()
+    while run.is_alive() and not (tmp_path / "checkpoint.pt").exists():
+        time.sleep(0.002)
+    run.kill()
+    run.join()
+    assert run.exitcode == -signal.SIGKILL
+    with caplog.at_level(logging.INFO):
+        found = tune(study, tmp_path)
+    assert "resumed after epoch" in caplog.text
+    assert found == {name: (tuned / name).read_bytes() for name in OUTPUTS}
 
 
 @pytest.mark.parametrize("change", ["crops", "weights"])
