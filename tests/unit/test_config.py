@@ -361,6 +361,11 @@ def test_prepared_choices_are_experiments_that_differ_in_one_thing() -> None:
         assert len(one_thing[name]) == 1, name
     for name in ("key_frames", "correlated_features", "time_mask", "jitter", "mixup", "permuted"):
         assert len(one_thing[name]) == 1, name
+    few = found.experiments["few_frames"]["training"]
+    for name in ("last", "all"):
+        own = found.experiments[f"fine_tune_{name}"]["training"]
+        new = {"fine_tune": name, "backbone_learning_rate": 0.00001}
+        assert own == few | new
     # Every head, every loss, every kind of weight is there to be tried.
     training = [own["training"] for own in found.experiments.values()]
     assert {own["head"] for own in training} == {*registry.names(HEADS), *registry.names(POOLED)}

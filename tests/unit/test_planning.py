@@ -226,6 +226,32 @@ def test_training_measured_in_the_study(tmp_path: Path) -> None:
     assert "measured in this study" not in describe(again, []), "e is to be trained again"
 
 
+def test_a_tuned_backbone_takes_longer_and_is_kept(tmp_path: Path) -> None:
+    training = {"frames": 4, "epochs": 3}
+    both = {
+        "e": {"backbone": "resnet18", "training": training},
+        "t": {"backbone": "resnet18", "training": training | {"fine_tune": "last"}},
+    }
+    left = [Job("train", {"experiment": "e"}), Job("fine_tune", {"experiment": "t"})]
+    found = plan(tmp_path, left=left, place=Place(), experiments=both)
+    plain, tuned = found.row("train"), found.row("fine_tune")
+    assert tuned.seconds == (pytest.approx(10 + 100 * 4 * 3 / DEFAULTS["fine_tune", "cpu"][0]),)
+    assert tuned.bytes - plain.bytes == weights_bytes("resnet18", {"weights": "random"})
+    assert "fine_tune" in describe(found, [])
+
+    log = tmp_path / "logs" / "fine_tune" / "t.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{done_line(60, 100)}\n")
+    history = tmp_path / "results" / "experiments" / "t" / "history.csv"
+    history.parent.mkdir(parents=True)
+    history.write_text("epoch,loss\n1,0.5\n2,0.4\n3,0.3\n")
+    both["again"] = both["t"]
+    left = [Job("train", {"experiment": "e"}), Job("fine_tune", {"experiment": "again"})]
+    found = plan(tmp_path, left=left, place=Place(), experiments=both)
+    assert found.row("fine_tune").seconds == (pytest.approx(70),), "as the other one took"
+    assert found.row("train").seconds == plain.seconds, "which says nothing of training a head"
+
+
 def test_device() -> None:
     gpu = JobLog(1, 1, device="cuda")
     assert expected_device("cpu", True, [gpu]) == "cpu"

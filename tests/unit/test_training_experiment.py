@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectflow.errors import UserError
-from affectflow.training.experiment import SETTINGS, read_experiment, schema
+from affectflow.training.experiment import SETTINGS, TUNING, read_experiment, schema
 
 
 def test_defaults_are_the_dissertations_training():
@@ -32,13 +32,15 @@ def test_defaults_are_the_dissertations_training():
             "frames": st.none() | st.integers(1, 300),
             "lstm_units": st.lists(st.integers(1, 2048), min_size=2, max_size=2),
             "dropout": st.floats(0, 0.99),
+            "fine_tune": st.sampled_from(["last", "all"]),
         },
     )
 )
 def test_keys_come_back(keys):
     experiment = read_experiment(keys)
     assert keys.items() <= experiment.keys().items()
-    assert set(experiment.keys()) == set(schema("lstm", "cross_entropy"))
+    told = set(schema("lstm", "cross_entropy")) - set(() if experiment.fine_tune else TUNING)
+    assert set(experiment.keys()) == told
     assert read_experiment(experiment.keys()) == experiment
 
 
@@ -54,6 +56,15 @@ def test_keys_come_back(keys):
         ({"lstm_units": [256]}, "lstm_units", "256, 256"),
         ({"dropout": 1}, "dropout: 1 is greater", "0.3"),
         ({"head": "lstms"}, "unknown head 'lstms'", "'lstm'"),
+        ({"fine_tune": "lst"}, "fine_tune: 'lst' is not one of [None, 'last', 'all']", "None"),
+        ({"fine_tun": "last"}, "unknown key 'fine_tun'", "'fine_tune'"),
+        ({"backbone_learning_rate": 1e-4}, "nothing of the backbone is trained", "fine_tune"),
+        ({"fine_tune": "all", "backbone_learning_rate": 0}, "is less than or equal", "1e-05"),
+        (
+            {"fine_tune": "last", "head": "pooled_ridge"},
+            "exp: unknown key 'fine_tune'",
+            "take a head that is trained by epochs: pooled_ridge is not",
+        ),
     ],
 )
 def test_wrong_keys_are_named(keys, message, remedy):

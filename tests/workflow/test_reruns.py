@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +122,51 @@ def test_another_seed_trains_that_run_only(study: Study) -> None:
     more = {"again": {**twice["again"], "seed": [5, 6, 7]}}
     planned = study.with_config(experiments={**SMALL["experiments"], **more}).plan()
     assert {w for r, w in planned.jobs if r == "train"} == {"experiment=again-seed_7"}
+
+
+def test_a_tuned_backbone_is_an_experiment_like_others(study: Study) -> None:
+    """From crops and weights; what it predicts is scored, compared and drawn as ever."""
+    tuned = {
+        "backbone": "resnet18",
+        "fine_tune": "last",
+        "frames": 2,
+        "epochs": 2,
+        "batch_size": 4,
+        "lstm_units": [4, 4],
+        "fc_units": [4, 4],
+    }
+
+    def changed(**keys: Any) -> Study:
+        experiments = {**SMALL["experiments"], "tuned": {**tuned, **keys}}
+        experiments["both"] = {"fuse": ["lstm", "tuned"]}
+        return study.with_config(experiments=experiments)
+
+    first = changed()
+    run = first.run()
+    assert run.code == 0, run.out
+    assert run.rules - {"all"} == {"fine_tune", "fuse", *AFTER_TRAINING}
+    assert {w for r, w in run.jobs if r == "draw_history"} == {"experiment=tuned"}
+    folder = study.folder / "results" / "experiments" / "tuned"
+    assert json.loads((folder / "model.json").read_text())["fine_tune"] == "last"
+    assert not (folder / "checkpoint.pt").exists()
+    assert first.predictions("tuned").count(b"\n") == first.predictions("lstm").count(b"\n")
+    results = (study.folder / "results" / "tables" / "results.csv").read_text()
+    assert "\ntuned,test,engagement,kappa," in results
+    assert "Nothing to be done" in first.plan().out
+
+    slower = changed(backbone_learning_rate=1e-6).plan()
+    assert {job for job in slower.jobs if job[0] in ("train", "fine_tune")} == {
+        ("fine_tune", "experiment=tuned")
+    }
+    assert slower.rules - {"all"} == {"fine_tune", "fuse", *AFTER_TRAINING}
+    assert ("evaluate", "experiment=lstm") not in slower.jobs
+
+    # Neither of the two ways to train is part of the other's code.
+    study.edit("src/affectflow/training/tuned_model.py", "CHUNK = 32", "CHUNK = 16")
+    assert first.plan().rules - {"all"} == {"fine_tune", "fuse", *AFTER_TRAINING}
+    study.edit("src/affectflow/training/tuned_model.py", "CHUNK = 16", "CHUNK = 32")
+    study.edit("src/affectflow/training/run.py", "import logging", "import logging\n\nX = 1")
+    assert ("fine_tune", "experiment=tuned") not in first.plan().jobs
 
 
 def test_new_backbone_only_adds(study: Study) -> None:

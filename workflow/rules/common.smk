@@ -67,7 +67,11 @@ EXPERIMENTS = ASKED.trained
 POOLED = [
     name for name, own in EXPERIMENTS.items() if is_pooled(own["training"]["head"])
 ]
-IN_EPOCHS = [name for name in EXPERIMENTS if name not in POOLED]
+# Their backbone is trained with the head, by a rule of its own.
+FINE_TUNED = [
+    name for name, own in EXPERIMENTS.items() if own["training"].get("fine_tune")
+]
+IN_EPOCHS = [name for name in EXPERIMENTS if name not in [*POOLED, *FINE_TUNED]]
 FUSED = ASKED.fused
 FOLDED = ASKED.folded
 FOLDS = [run for runs in FOLDED.values() for run in runs]
@@ -192,6 +196,14 @@ def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
 
 
+def experiment_backbone(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["backbone"]
+
+
+def experiment_weights(wildcards):
+    return f"results/weights/{experiment_backbone(wildcards)}.safetensors"
+
+
 def experiment_clips(wildcards):
     """The clip table by whose splits an experiment is trained and scored."""
     name = wildcards.experiment
@@ -256,9 +268,22 @@ def experiment_code(wildcards):
     head = training["head"]
     if is_pooled(head):
         return code_of("train.py", f"affectflow.temporal.pooled.{head}")
+    return code_of("train.py", *head_and_loss(training))
+
+
+def fine_tuning_code(wildcards):
     return code_of(
-        "train.py",
-        f"affectflow.temporal.heads.{head}",
+        "fine_tune.py",
+        # Loaded by their names.
+        "affectflow.training.tuned_model",
+        f"affectflow.backbones.models.{experiment_backbone(wildcards)}",
+        *head_and_loss(EXPERIMENTS[wildcards.experiment]["training"]),
+    )
+
+
+def head_and_loss(training):
+    return (
+        f"affectflow.temporal.heads.{training['head']}",
         f"affectflow.temporal.losses.{training['loss']}",
         "affectflow.temporal.losses.cross_entropy",
     )

@@ -23,7 +23,13 @@ def run_place(wildcards):
                 "limited_by": reason if piling_up or at_once is not None else "",
                 "runtimes": {
                     name: asked
-                    for name in ("extract_frames", "detect_faces", "embed", "train")
+                    for name in (
+                        "extract_frames",
+                        "detect_faces",
+                        "embed",
+                        "train",
+                        "fine_tune",
+                    )
                     if (asked := minutes(name, attempt=1)) is not None
                 },
             }

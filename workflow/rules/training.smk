@@ -52,6 +52,47 @@ use rule train as train_pooled with:
         runtime=longer(240),
 
 
+rule fine_tune:
+    input:
+        faces=expand("results/faces/shard-{shard}.h5", shard=SHARDS),
+        weights=experiment_weights,
+        clips=experiment_clips,
+        tasks=rules.index_dataset.output.tasks,
+    output:
+        model="results/experiments/{experiment}/model.safetensors",
+        description="results/experiments/{experiment}/model.json",
+        history="results/experiments/{experiment}/history.csv",
+        predictions="results/experiments/{experiment}/predictions.csv",
+    log:
+        "logs/fine_tune/{experiment}.log",
+    wildcard_constraints:
+        experiment=any_of(FINE_TUNED),
+    priority: 40
+    conda:
+        ENVIRONMENT
+    threads: TRAINING_THREADS
+    resources:
+        mem_mb=doubling(16000),
+        runtime=longer(720),
+        gpu=1,
+    params:
+        device=DEVICE,
+        script=script("fine_tune.py"),
+        backbone=experiment_backbone,
+        training=experiment_training,
+        seed=experiment_seed,
+        threads=TRAINING_THREADS,
+        code=fine_tuning_code,
+    shell:
+        "python {params.script:q} --faces {input.faces} --backbone {params.backbone}"
+        " --weights {input.weights} --clips {input.clips} --tasks {input.tasks}"
+        " --training {params.training:q} --seed {params.seed}"
+        " --device {params.device} --threads {params.threads} --code {params.code}"
+        " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
+        " --model {output.model} --description {output.description}"
+        " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
+
+
 rule fuse:
     input:
         predictions=fused_predictions,

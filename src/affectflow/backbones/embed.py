@@ -12,7 +12,7 @@ import cv2
 import h5py
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone, load
@@ -64,18 +64,31 @@ class Embedder:
         """
         parts = [np.zeros((0, self.backbone.dim), np.float32)]
         for start in range(0, len(crops), BATCH):
-            pixels = np.stack([self._fit(crop) for crop in crops[start : start + BATCH]])
-            batch = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            parts.append(self.network(self.backbone.preprocess(batch)).float().cpu().numpy())
+            pixels = stack(crops[start : start + BATCH], self.backbone.size)
+            batch = torch.from_numpy(pixels).to(self.device)
+            parts.append(run(self.backbone, self.network, batch).cpu().numpy())
         return np.concatenate(parts)
 
-    def _fit(self, crop: np.ndarray) -> np.ndarray:
-        size = self.backbone.size
-        if crop.shape[:2] == (size, size):
-            return crop
-        # As facenet-pytorch shrinks its crops.
-        return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+
+def stack(crops: Sequence[np.ndarray], size: int) -> np.ndarray:
+    """Return crops (H, W, 3) uint8 RGB of any size as one array (n, size, size, 3) uint8."""
+    return np.stack([_fit(crop, size) for crop in crops])
+
+
+def run(backbone: Backbone, network: nn.Module, pixels: Tensor) -> Tensor:
+    """Return the embeddings (n, D) float32 of stacked crops (n, size, size, 3) uint8.
+
+    The network is the backbone's, on the crops' device, in the memory order that `Embedder` chose.
+    """
+    batch = pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+    return network(backbone.preprocess(batch)).float()
+
+
+def _fit(crop: np.ndarray, size: int) -> np.ndarray:
+    if crop.shape[:2] == (size, size):
+        return crop
+    # As facenet-pytorch shrinks its crops.
+    return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def embed_shards(

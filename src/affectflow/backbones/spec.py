@@ -41,6 +41,10 @@ class Backbone:
     pretrained : Pretrained or None
     ignored : tuple of str
         Prefixes of weights in published files that the network does not use (its classifier).
+    last : tuple of str
+        Prefixes of the weights of its last block, with the dot at their end: what
+        ``fine_tune: last`` trains. Nothing before them is trained, so they must be all that lies
+        between that block's input and the embedding.
     """
 
     dim: int
@@ -49,3 +53,4 @@ class Backbone:
     preprocess: Callable[[Tensor], Tensor]
     pretrained: Pretrained | None
     ignored: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()

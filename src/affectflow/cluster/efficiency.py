@@ -28,7 +28,7 @@ BATCH_MB = 150
 TIME_HEADROOM = 1.5
 SHORTEST = 10
 # The number of threads decides the last bits of a sum: another one is another model.
-FIXED_THREADS = ("train", "train_pooled")
+FIXED_THREADS = ("train", "train_pooled", "fine_tune")
 LAYOUT = "{:14}{:>5}{:>7} {:>7}{:>8}{:>7}{:>6}{:>8}{:>8}{:>8}"
 HEADER = (
     ("", "", "time", "", "memory", "MB", "CPU", "ask for", "", ""),

@@ -11,7 +11,7 @@ from typing import Any
 from affectflow.config import sweeps
 from affectflow.config.check import read_yaml
 from affectflow.errors import UserError, did_you_mean
-from affectflow.training.experiment import SETTINGS, read_experiment, schema
+from affectflow.training.experiment import SETTINGS, hint, read_experiment, schema
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 OWN_KEYS = ("backbone", "seed", "folds", "choose_by")
@@ -284,7 +284,7 @@ def _trained(where: str, given: Mapping[str, Any], settings: dict[str, Any]) -> 
     known = [*OWN_KEYS, *schema(head, loss)]
     for key in given:
         if key not in known:
-            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
+            raise UserError(f"{where}: unknown key '{key}'", hint(key, known, head))
     if "backbone" not in given:
         raise UserError(f"{where}: key 'backbone' is missing", "Name one that is under backbones.")
     backbone = str(given["backbone"])

@@ -13,11 +13,11 @@ from affectflow.dataset.index import Index
 from affectflow.planning import sizes
 from affectflow.planning.disk import Usage, new_entries, size_of, usage
 from affectflow.planning.jobs import (
+    BY_EPOCHS,
     EMBED,
     FACES,
     FRAMES,
     STAGES,
-    TRAIN,
     Job,
     Place,
     shards_left,
@@ -164,8 +164,9 @@ def make_plan(
     work = count_work(index.clips, shards, settings["frames"], done)
     face_bytes = bytes_per_face(settings["faces"]["crop_size"], work, done, folder)
     needs = Needs(study, index, work, face_bytes)
-    logs[TRAIN] = needs.training_logs(logs[TRAIN], jobs, folder)
-    known = [log for rule in (FACES, EMBED, TRAIN) for log in logs[rule].values()]
+    for rule in BY_EPOCHS:
+        logs[rule] = needs.training_logs(logs[rule], jobs, folder)
+    known = [log for rule in (FACES, EMBED, *BY_EPOCHS) for log in logs[rule].values()]
     device = expected_device(settings["device"], place.cluster, known)
     given = settings.get("rates") or {}
     rates = Rates(given, logs, device, settings["faces"]["min_size"])

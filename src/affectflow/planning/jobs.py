@@ -10,7 +10,10 @@ FACES = "detect_faces"
 EMBED = "embed"
 TRAIN = "train"
 TRAIN_POOLED = "train_pooled"
-STAGES = (FRAMES, FACES, EMBED, TRAIN)
+TUNE = "fine_tune"
+BY_EPOCHS = (TRAIN, TUNE)
+"""The rules that train an experiment epoch by epoch."""
+STAGES = (FRAMES, FACES, EMBED, *BY_EPOCHS)
 """The rules whose time is estimated; the others are short."""
 
 

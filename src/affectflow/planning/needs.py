@@ -15,7 +15,7 @@ from affectflow.dataset.index import Index
 from affectflow.joblog import JobLog
 from affectflow.planning import sizes
 from affectflow.planning.disk import size_of
-from affectflow.planning.jobs import EMBED, FACES, FRAMES, TRAIN, TRAIN_POOLED, Job
+from affectflow.planning.jobs import BY_EPOCHS, EMBED, FACES, FRAMES, TRAIN_POOLED, TUNE, Job
 from affectflow.planning.work import ShardWork, Work
 
 FACES_FILE = "results/faces/shard-{:03d}.h5"
@@ -43,7 +43,7 @@ class Needs:
 
     def frames(self, job: Job) -> float:
         """Return the frames that a job of a stage looks at."""
-        if job.rule == TRAIN:
+        if job.rule in BY_EPOCHS:
             name = job.wildcards["experiment"]
             return self._epoch(name) * self._training(name).get("epochs", 1)
         shard = self._shard(job)
@@ -62,9 +62,10 @@ class Needs:
         if job.rule == EMBED:
             shard, each = self._shard(job), sizes.embedding_bytes(job.wildcards["backbone"])
             return sizes.shard_bytes(shard.clips, shard.frames * each)
-        if job.rule in (TRAIN, TRAIN_POOLED):
+        if job.rule in (*BY_EPOCHS, TRAIN_POOLED):
             rows = clips * len(self.index.tasks)
-            return sizes.MODEL_BYTES + rows * sizes.PREDICTION_BYTES
+            model = sizes.MODEL_BYTES + self._backbone_bytes(job)
+            return model + rows * sizes.PREDICTION_BYTES
         if job.rule == "weights":
             name = job.wildcards["backbone"]
             return sizes.weights_bytes(name, self.study.backbones[name])
@@ -84,7 +85,7 @@ class Needs:
         self, logs: Mapping[str, JobLog], jobs: Iterable[Job], folder: Path
     ) -> dict[str, JobLog]:
         """Return the logs of experiments that are up to date, with frames, rate and device."""
-        left = {job.wildcards["experiment"] for job in jobs if job.rule == TRAIN}
+        left = {job.wildcards["experiment"] for job in jobs if job.rule in BY_EPOCHS}
         complete = {}
         for name in logs.keys() & self.study.experiments.keys() - left:
             history = folder / HISTORY_FILE.format(name)
@@ -102,6 +103,13 @@ class Needs:
         shard = job.wildcards["shard"]
         shards = self.study.embedding_shards[shard] if job.rule == EMBED else [shard]
         return reduce(add, (self.work.shards[int(each)] for each in shards))
+
+    def _backbone_bytes(self, job: Job) -> float:
+        """Return the bytes of the backbone that a model holds, if it was tuned."""
+        if job.rule != TUNE:
+            return 0.0
+        name = self.study.experiments[job.wildcards["experiment"]]["backbone"]
+        return sizes.weights_bytes(name, self.study.backbones[name])
 
     def _training(self, experiment: str) -> Mapping[str, Any]:
         own: Mapping[str, Any] = self.study.experiments[experiment]["training"]

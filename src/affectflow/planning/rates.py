@@ -1,7 +1,7 @@
 """How fast the stages are, in frames per second of one job: what is assumed, and what was measured.
 
 Every stage counts the frames it looks at: sampled frames, frames searched for a face, faces
-embedded, and for training the frames of all clips in all epochs.
+embedded, and for training, with or without a backbone, the frames of all clips in all epochs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectflow.joblog import JobLog, read_job_log
-from affectflow.planning.jobs import EMBED, FACES, FRAMES, STAGES, TRAIN
+from affectflow.planning.jobs import EMBED, FACES, FRAMES, STAGES, TRAIN, TUNE
 
 MEASURED = "docs/performance.md"
 ASSUMED = "assumed, not measured yet"
@@ -24,9 +24,11 @@ DEFAULTS = {
     (FACES, "cpu"): (60.0, MEASURED),
     (EMBED, "cpu"): (23.0, MEASURED),
     (TRAIN, "cpu"): (2000.0, ASSUMED),
+    (TUNE, "cpu"): (7.0, MEASURED),
     (FACES, "cuda"): (150.0, ASSUMED),
     (EMBED, "cuda"): (1000.0, ASSUMED),
     (TRAIN, "cuda"): (100_000.0, ASSUMED),
+    (TUNE, "cuda"): (300.0, ASSUMED),
 }
 MIN_SIZE = 60
 """The `faces.min_size` that the rates of detection hold for; looking for smaller faces is slower in

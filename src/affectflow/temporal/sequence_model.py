@@ -60,6 +60,10 @@ class SequenceModel(nn.Module):
         self.head: nn.Module = registry.load(HEADS, head).build(dim, settings)
         self.y = self.objective.layers(int(self.head.width))
 
+    def embed(self, given: Tensor, mask: Tensor) -> Tensor:
+        """Return the embeddings (B, S, D) float32 of a batch's input: here it is what they are."""
+        return given
+
     def forward(self, embedding: Tensor, mask: Tensor) -> list[Tensor]:
         """Return each task's scores of embeddings (B, S, D) float32, mask (B, S) bool."""
         features = self.head(self.standardise(embedding, mask), mask)

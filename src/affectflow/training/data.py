@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import h5py
 import numpy as np
@@ -23,6 +24,25 @@ BLOCK = 128
 MEMORY = 4 * 2**30
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Embeddings that are computed when they are asked for, rather than read.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (rows, S_all, D), of the embeddings that could be asked for.
+    identity : str
+        A digest of all that decides them.
+    """
+
+    shape: tuple[int, int, int]
+    identity: str
+
+    def embed(self, rows: np.ndarray, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return (n, S, D) float32 of some rows' frames (S,), zeros where mask (n, S) is False."""
+
+
 @dataclass(frozen=True)
 class SequenceData:
     """Clips in the order split, clip id; whatever the order of the embedding file.
@@ -30,7 +50,8 @@ class SequenceData:
     Attributes
     ----------
     embedding : array-like
-        (rows, S_all, D) float16: a numpy array, or an HDF5 dataset that is too large for memory.
+        (rows, S_all, D) float16: a numpy array, or an HDF5 dataset that is too large for memory; or
+        a `Source` of them.
     rows : numpy.ndarray
         (clips,) int64, the clips' rows in `embedding`.
     frames : numpy.ndarray
@@ -48,7 +69,7 @@ class SequenceData:
         If a subject is in more than one split.
     """
 
-    embedding: np.ndarray | h5py.Dataset
+    embedding: np.ndarray | h5py.Dataset | Source
     rows: np.ndarray
     frames: np.ndarray
     mask: np.ndarray
@@ -73,8 +94,13 @@ class SequenceData:
         return np.flatnonzero((self.split == split) & (self.levels != MISSING).any(1))
 
     def read(self, clips: np.ndarray) -> np.ndarray:
-        """Return the embeddings (n, S, D) float16 of the clips at some places, in their order."""
+        """Return the embeddings (n, S, D) of the clips at some places, in their order.
+
+        They are float16, or of a `Source` float32.
+        """
         rows = self.rows[clips]
+        if isinstance(self.embedding, Source):
+            return self.embedding.embed(rows, self.frames, self.mask[clips])
         if isinstance(self.embedding, np.ndarray):
             return self.embedding[rows[:, None], self.frames]
         # HDF5 reads rows in ascending order only.
@@ -96,13 +122,16 @@ class SequenceData:
             total.update("\0".join(column).encode())
         total.update(np.ascontiguousarray(self.levels).tobytes())
         total.update(np.ascontiguousarray(self.mask).tobytes())
+        if isinstance(self.embedding, Source):
+            total.update(f"{self.embedding.identity} {self.frames.tolist()}".encode())
+            return total.hexdigest()
         for embedding, mask in self.blocks(np.arange(len(self))):
             total.update(embedding[mask].tobytes())
         return total.hexdigest()
 
 
 def assemble(
-    embedding: np.ndarray | h5py.Dataset,
+    embedding: np.ndarray | h5py.Dataset | Source,
     mask: np.ndarray,
     clip_id: Sequence[str],
     clips: pandas.DataFrame,
@@ -119,7 +148,8 @@ def assemble(
     Parameters
     ----------
     embedding : array-like
-        (rows, S_all, D) float16. An HDF5 dataset of up to `memory` bytes is read into memory.
+        (rows, S_all, D) float16. An HDF5 dataset of up to `memory` bytes is read into memory; a
+        `Source` stays what it is.
     mask : array-like
         (rows, S_all) bool.
     clip_id : sequence of str
@@ -170,7 +200,9 @@ def assemble(
                 "Correct the label, or declare the task's levels in the config.",
             )
     rows = row.to_numpy(np.int64)
-    if int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory:
+    if not isinstance(embedding, Source) and (
+        int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory
+    ):
         embedding = embedding[:]
     data = SequenceData(
         embedding,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,10 +33,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "time_mask": SHARE,
     "jitter": AMOUNT,
     "mixup": AMOUNT,
+    "fine_tune": {"enum": [None, "last", "all"], "default": None},
     # how
     "epochs": {"type": "integer", "minimum": 1, "default": 100},
     "batch_size": {"type": "integer", "minimum": 1, "default": 32},
     "learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.001},
+    "backbone_learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.00001},
     "select_by": {
         "enum": ["loss", "macro_f1", "balanced_accuracy", "kappa"],
         "default": "loss",
@@ -54,12 +56,17 @@ BY_EPOCHS = (
     "time_mask",
     "jitter",
     "mixup",
+    "fine_tune",
     "epochs",
     "batch_size",
     "learning_rate",
+    "backbone_learning_rate",
     "select_by",
     "patience",
 )
+# What says nothing of an experiment whose backbone stays as it is: such ones don't name it, and so
+# are the same experiments that they were before there was a choice.
+TUNING = ("fine_tune", "backbone_learning_rate")
 POOLED_SETTINGS: dict[str, dict[str, Any]] = {
     "statistics": {
         "type": "array",
@@ -109,9 +116,12 @@ class Experiment:
     time_mask, jitter, mixup : float
         `affectflow.training.augment`: the longest hidden stretch as a share of the clip; the
         noise's deviation in deviations of each feature; the alpha of the blend's Beta. 0: none.
+    fine_tune : {None, "last", "all"}
+        What of the backbone is trained with the head, from the face crops: its last block, or all
+        of it (`affectflow.training.tuned_model`). None: nothing, and embeddings are read.
     epochs, batch_size : int
-    learning_rate : float
-        Adam's step size.
+    learning_rate, backbone_learning_rate : float
+        Adam's step size, for the head and for the backbone.
     select_by : {"loss", "macro_f1", "balanced_accuracy", "kappa"}
         Which validation figure (mean over tasks) decides the epoch that is kept.
     patience : int or None
@@ -135,9 +145,11 @@ class Experiment:
     time_mask: float
     jitter: float
     mixup: float
+    fine_tune: str | None
     epochs: int
     batch_size: int
     learning_rate: float
+    backbone_learning_rate: float
     select_by: str
     patience: int | None
     decide: str | None
@@ -146,7 +158,7 @@ class Experiment:
         """Return the experiment as the flat mapping that `read_experiment` reads."""
         keys = asdict(self)
         own = keys.pop("settings") | keys.pop("loss_settings")
-        counts = schema(self.head, self.loss)
+        counts = set(schema(self.head, self.loss)) - set(() if self.fine_tune else TUNING)
         return {key: value for key, value in (keys | own).items() if key in counts}
 
 
@@ -162,6 +174,13 @@ def schema(head: str, loss: str) -> dict[str, dict[str, Any]]:
         common = {key: spec for key, spec in SETTINGS.items() if key not in BY_EPOCHS}
         return common | own_settings(head)
     return SETTINGS | own_settings(head) | loss_settings(loss)
+
+
+def hint(key: str, known: Iterable[str], head: str) -> str:
+    """Return what to do about a key that an experiment with this head does not have."""
+    if key in BY_EPOCHS:
+        return f"Leave it out, or take a head that is trained by epochs: {head} is not."
+    return did_you_mean(key, known)
 
 
 def own_settings(head: str) -> dict[str, dict[str, Any]]:
@@ -188,11 +207,16 @@ def read_experiment(keys: Mapping[str, Any], where: str = "experiment") -> Exper
     known = schema(head, loss)
     for key, value in keys.items():
         if key not in known:
-            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, known))
+            raise UserError(f"{where}: unknown key '{key}'", hint(key, known, head))
         for error in STRICT(known[key]).iter_errors(value):
             raise UserError(
                 f"{where}: {key}: {error.message}", f"The default is {known[key]['default']}."
             )
+    if "backbone_learning_rate" in keys and not keys.get("fine_tune"):
+        raise UserError(
+            f"{where}: backbone_learning_rate: nothing of the backbone is trained",
+            "Set fine_tune to last or all, or leave the key out.",
+        )
     full = {key: spec["default"] for key, spec in (SETTINGS | known).items()} | dict(keys)
     settings = {key: full.pop(key) for key in own_settings(head)}
     own = {} if is_pooled(head) else {key: full.pop(key) for key in loss_settings(loss)}

@@ -19,7 +19,14 @@ class Feed:
     ----------
     data : SequenceData
     device : torch.device
+
+    Attributes
+    ----------
+    batch : int
+        Clips at a time where nothing is learnt.
     """
+
+    batch = 256
 
     def __init__(self, data: SequenceData, device: torch.device) -> None:
         self.data, self.device = data, device

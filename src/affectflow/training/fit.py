@@ -31,8 +31,8 @@ from affectflow.training.checkpoint import (
 )
 from affectflow.training.data import SequenceData
 from affectflow.training.experiment import Experiment
-from affectflow.training.feed import Feed
-from affectflow.training.predict import BATCH, forward
+from affectflow.training.learner import Learner
+from affectflow.training.predict import forward
 from affectflow.training.select import correlated_features, training_clips
 from affectflow.training.validation import validate
 
@@ -68,6 +68,7 @@ def fit(
     seed: int,
     threads: int = 1,
     code_digest: str = "",
+    learner: Learner | None = None,
 ) -> Fitted:
     """Train a sequence model with Adam; keep the epoch that validates best.
 
@@ -88,12 +89,15 @@ def fit(
         CPU threads. They decide the order of sums, so a run is resumed on as many as it began.
     code_digest : str
         Digest of the code; a checkpoint of other code is not resumed.
+    learner : Learner or None
+        What is trained, and on what; None for a head on embeddings.
 
     Raises
     ------
     UserError
         If no training clip is labelled, or the loss is not finite.
     """
+    learner = learner or Learner()
     data, train = training_clips(data, experiment, seed)
     validation = data.labelled("validation")
     if len(validation) == 0:
@@ -102,14 +106,7 @@ def fit(
     with reproducible(threads):
         torch.manual_seed(seed)
         shuffle = torch.Generator().manual_seed(seed)
-        model = SequenceModel(
-            experiment.head,
-            experiment.settings,
-            data.dim,
-            tasks,
-            experiment.normalise,
-            experiment.loss,
-        )
+        model = learner.model(experiment, data.dim, tasks)
         model.standardise.measure(data.blocks(train))
         if experiment.feature_alpha is not None:
             model.standardise.select(
@@ -119,12 +116,8 @@ def fit(
         rare = level_weights(data.levels[train], tasks, experiment.level_weights)
         weights = None if rare is None else [torch.from_numpy(own).to(device) for own in rare]
         # Keras' epsilon (the dissertation trained in Keras); torch's own is 1e-8.
-        optimiser = torch.optim.Adam(
-            [p for p in model.parameters() if p.requires_grad],
-            lr=experiment.learning_rate,
-            eps=1e-7,
-        )
-        feed = Feed(data, device)
+        optimiser = torch.optim.Adam(learner.parameters(model, experiment), eps=1e-7)
+        feed = learner.feed(data, device)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] = {"epoch": 0, "score": -math.inf, "model": {}}
 
@@ -161,7 +154,7 @@ def fit(
                     "Lower learning_rate, or set normalise: dataset.",
                 )
             if len(validation):
-                scores = forward(model, feed, validation, BATCH)
+                scores = forward(model, feed, validation)
                 known = torch.from_numpy(data.levels[validation])
                 row |= validate(scores, known, model.objective, experiment.loss_settings)
             history.append(row | {"learning_rate": experiment.learning_rate})
@@ -203,8 +196,9 @@ def batch_loss(
     weights: Sequence[Tensor] | None,
     experiment: Experiment,
 ) -> Tensor:
-    """Return the loss () of a batch (embeddings, mask, levels), augmented as the keys say."""
-    embedding, mask, levels = batch
+    """Return the loss () of a batch, as a feed gives it, augmented as the keys say."""
+    given, mask, levels = batch
+    embedding = model.embed(given, mask)
     if experiment.time_mask:
         embedding, mask = augment.time_mask(embedding, mask, experiment.time_mask)
     if experiment.jitter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def save_model(
     trained : mapping
         What else to say of it (experiment, seed, epoch), for people: loading doesn't need it.
     """
-    tensors = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
+    # A backbone's weights lie in another order of memory, which safetensors does not take.
+    tensors = {
+        name: tensor.cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     with atomic(weights) as temporary:
         save_file(tensors, temporary)
     write_description(description, model.description, model.tasks, decisions, weights, trained)
@@ -146,6 +151,10 @@ def load_model(weights: Path, description: Path, device: torch.device) -> Sequen
 def _describe(said: Description, path: Path) -> SequenceModel:
     keys = ("head", "settings", "dim", "normalise", "loss")
     try:
+        if "backbone" in said.own:
+            # By name: an import would make the backbones' code part of every training's digest.
+            tuned = import_module("affectflow.training.tuned_model")
+            return tuned.from_description(said.own, said.tasks)
         head, settings, dim, normalise, loss = (said.own[key] for key in keys)
         return SequenceModel(head, settings, dim, said.tasks, normalise, loss)
     except (ValueError, KeyError, TypeError) as error:

@@ -23,22 +23,27 @@ from affectflow.training.feed import Feed
 log = logging.getLogger(__name__)
 
 DECIMALS = 6
-BATCH = 256
 
 
 @torch.no_grad()
-def forward(model: SequenceModel, feed: Feed, clips: np.ndarray, batch: int) -> list[Tensor]:
+def forward(
+    model: SequenceModel, feed: Feed, clips: np.ndarray, batch: int | None = None
+) -> list[Tensor]:
     """Return scores (n, ...) float32 on the CPU of some clips per task, in evaluation mode."""
     model.eval()
     parts = [
-        [scores.cpu() for scores in model(*feed(places)[:2])]
-        for places in torch.from_numpy(clips).split(batch)
+        [scores.cpu() for scores in model(model.embed(given, mask), mask)]
+        for given, mask, _ in map(feed, torch.from_numpy(clips).split(batch or feed.batch))
     ]
     return [torch.cat(scores) for scores in zip(*parts, strict=True)]
 
 
 def predict(
-    model: SequenceModel, data: SequenceData, batch: int = BATCH, threads: int = 1
+    model: SequenceModel,
+    data: SequenceData,
+    batch: int | None = None,
+    threads: int = 1,
+    feed: Feed | None = None,
 ) -> list[np.ndarray]:
     """Return the probabilities of every clip's levels, (clips, K_task) float64 for each task.
 
@@ -49,14 +54,16 @@ def predict(
     model : SequenceModel
         On any device.
     data : SequenceData
-    batch : int
-        Clips at a time.
+    batch : int or None
+        Clips at a time; None for what suits the feed.
     threads : int
         CPU threads.
+    feed : Feed or None
+        Batches of `data` as the model takes them; None for embeddings.
     """
     device = next(model.parameters()).device
     with reproducible(threads):
-        scores = forward(model, Feed(data, device), np.arange(len(data)), batch)
+        scores = forward(model, feed or Feed(data, device), np.arange(len(data)), batch)
         return [p.double().numpy().round(DECIMALS) for p in model.probabilities(scores)]
 
 

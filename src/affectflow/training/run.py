@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,16 @@ from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
 from affectflow.shards.embeddings import open_joined
 from affectflow.temporal.settings import is_pooled
-from affectflow.training.data import assemble, permuted
-from affectflow.training.experiment import Experiment, read_experiment
+from affectflow.training.data import assemble
+from affectflow.training.experiment import read_experiment
+from affectflow.training.feed import Feed
+from affectflow.training.finish import decisions_of, finish, how_trained
 from affectflow.training.fit import fit, write_history
-from affectflow.training.model_files import save_model
 from affectflow.training.pooled import fit_pooled, predict_pooled
 from affectflow.training.pooled_files import save_pooled
-from affectflow.training.predict import DECIMALS, decide, predict, tabulate, write_predictions
+from affectflow.training.predict import DECIMALS, tabulate, write_predictions
 
 log = logging.getLogger(__name__)
-
-# Not in `provenance.content.LIBRARIES`: that is code of every stage, whose change would make faces
-# and embeddings anew, and none of these decides what is in them.
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "skops")
 
 
 def train(
@@ -69,15 +65,15 @@ def train(
     with open_joined(embeddings) as joined:
         data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
         log.info("%d clips of %d frames on %s", *data.mask.shape, device)
-        libraries = {name: version(name) for name in LIBRARIES}
-        trained = {"seed": seed, "experiment": experiment.keys(), "libraries": libraries}
-        # The control's thresholds may not see the true labels either.
-        seen = permuted(data, seed) if experiment.labels == "permuted" else data
         if is_pooled(experiment.head):
             pooled, epochs = fit_pooled(data, known, experiment, seed=seed, threads=threads)
             probabilities = predict_pooled(pooled, data, DECIMALS, threads)
-            decisions = decide(probabilities, seen, known, rules(experiment, len(known) * ["mode"]))
-            save_pooled(pooled, model, description, decisions, trained | {"best_epoch": 1})
+            modes = ["mode"] * len(known)
+            decisions = decisions_of(probabilities, data, known, experiment, modes, seed)
+            trained = how_trained(experiment, seed, best_epoch=1)
+            save_pooled(pooled, model, description, decisions, trained)
+            write_history(epochs, history)
+            write_predictions(tabulate(probabilities, data, known, decisions), predictions)
         else:
             fitted = fit(
                 data,
@@ -89,17 +85,17 @@ def train(
                 threads=threads,
                 code_digest=code_digest,
             )
-            epochs = fitted.history
-            probabilities = predict(fitted.model, data, threads=threads)
-            own = fitted.model.objective.decisions()
-            decisions = decide(probabilities, seen, known, rules(experiment, own))
-            best = {"best_epoch": fitted.best_epoch}
-            save_model(fitted.model, model, description, decisions, trained | best)
-    write_history(epochs, history)
-    write_predictions(tabulate(probabilities, data, known, decisions), predictions)
+            finish(
+                fitted,
+                data,
+                known,
+                experiment,
+                feed=Feed(data, device),
+                seed=seed,
+                threads=threads,
+                model=model,
+                description=description,
+                history=history,
+                predictions=predictions,
+            )
     checkpoint.unlink(missing_ok=True)
-
-
-def rules(experiment: Experiment, own: list[str]) -> list[str]:
-    """Return how each task's level is to be taken: as the experiment says, or as its loss does."""
-    return [experiment.decide or rule for rule in own]

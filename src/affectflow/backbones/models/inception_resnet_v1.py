@@ -33,4 +33,5 @@ BACKBONE = Backbone(
         "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
     ),
     ignored=("logits.",),
+    last=("block8.", "last_linear.", "last_bn."),
 )

@@ -36,4 +36,5 @@ BACKBONE = Backbone(
         "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
     ),
     ignored=("fc.",),
+    last=("layer4.",),
 )

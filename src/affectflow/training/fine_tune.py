@@ -1,0 +1,129 @@
+"""A training job that tunes a backbone: files in, files out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+import torch
+
+from affectflow.backbones.weights import backbone as find
+from affectflow.backbones.weights import load
+from affectflow.dataset.clips import read_clips
+from affectflow.dataset.records import SPLITS
+from affectflow.dataset.tasks import read_tasks
+from affectflow.devices import reproducible
+from affectflow.errors import UserError
+from affectflow.provenance.content import sha256
+from affectflow.training.crops import Untuned, open_crops
+from affectflow.training.data import assemble
+from affectflow.training.experiment import read_experiment
+from affectflow.training.finish import finish
+from affectflow.training.fit import fit
+from affectflow.training.tuner import Tuner
+
+log = logging.getLogger(__name__)
+
+
+def fine_tune(
+    *,
+    faces: Sequence[Path],
+    backbone: str,
+    weights: Path,
+    clips: Path,
+    tasks: Path,
+    training: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+    threads: int,
+    checkpoint: Path,
+    code_digest: str,
+    model: Path,
+    description: Path,
+    history: Path,
+    predictions: Path,
+) -> None:
+    """Train one experiment together with its backbone, and predict every clip.
+
+    The standardiser, `feature_alpha` and `key_frames` go by the embeddings of the untuned
+    backbone, as for an experiment that does not tune it.
+
+    Parameters
+    ----------
+    faces : sequence of Path
+        All shards of faces.
+    backbone : str
+    weights : Path
+        What it starts from, as `affectflow.backbones.weights.prepare` wrote it.
+    clips, tasks : Path
+        clips.csv and tasks.json.
+    training : mapping
+        Keys of `affectflow.training.experiment`, `fine_tune` among them.
+    seed, device, threads, checkpoint, code_digest
+        See `affectflow.training.fit.fit`; the checkpoint is removed when all is written.
+    model, description, history, predictions : Path
+        The files to write.
+
+    Raises
+    ------
+    UserError
+        If the inputs are damaged or don't belong together, there is nothing to train on, or the
+        experiment tunes nothing.
+    """
+    known = read_tasks(tasks)
+    experiment = read_experiment(training)
+    if experiment.fine_tune is None:
+        raise UserError("fine_tune is not set", "Set it to last or all, or run train.py.")
+    table = read_clips(clips, known)
+    spec, network = find(backbone), load(backbone, weights, device)
+    with open_crops(faces) as (crops, seals):
+        _refuse_missing(table, crops.clip_id)
+        source = Untuned(crops, spec, network, device, [sha256(weights), *seals])
+        with reproducible(threads):
+            data = assemble(
+                source, crops.mask, crops.clip_id, table, known,
+                experiment.frames, experiment.key_frames,
+            )  # fmt: skip
+        log.info("%d clips of %d frames on %s", *data.mask.shape, device)
+        log.info("%d crops, read from %d shards", data.mask.sum(), len(faces))
+        learner = Tuner(network, backbone)
+        fitted = fit(
+            data,
+            known,
+            experiment,
+            checkpoint,
+            device=device,
+            seed=seed,
+            threads=threads,
+            code_digest=code_digest,
+            learner=learner,
+        )
+        finish(
+            fitted,
+            data,
+            known,
+            experiment,
+            feed=learner.feed(data, device),
+            seed=seed,
+            threads=threads,
+            model=model,
+            description=description,
+            history=history,
+            predictions=predictions,
+        )
+    checkpoint.unlink(missing_ok=True)
+
+
+def _refuse_missing(table: pandas.DataFrame, found: Sequence[str]) -> None:
+    """Refuse shards that lack a clip: one with a video has a row, whatever became of it there."""
+    wanted = table[table["split"].isin(SPLITS) & (table["path"] != "")]
+    missing = wanted[~wanted["clip_id"].isin(set(found))]
+    if not missing.empty:
+        raise UserError(
+            f"clip {missing['clip_id'].iloc[0]} is in none of the shards of faces "
+            f"({len(missing)} such clips)",
+            "Give all shards of this study, made from the same clips.csv: run snakemake.",
+        )
