@@ -99,4 +99,5 @@ BACKBONE = Backbone(
     pretrained=None,
     # The two heads of its training: triplets of faces (32), expressions of AffectNet (8).
     ignored=("heads.",),
+    last=("reduce.", "dense.", "embed."),
 )
