@@ -37,11 +37,14 @@ def check(study: Study) -> index.Index:
     Raises
     ------
     UserError
-        If weights are missing or others, or the data set can't be read.
+        If weights are missing or others, the data set can't be read, or an experiment asks for
+        splits that it can't give.
     """
     for name, settings in study.backbones.items():
         _check_weights(name, settings)
-    return index.build_index(study.settings["dataset"], study.settings["shards"])
+    found = index.build_index(study.settings["dataset"], study.settings["shards"])
+    _check_splits(study, found)
+    return found
 
 
 def lead_path(variable: str, folder: Path | str) -> None:
@@ -99,6 +102,24 @@ def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
             f"config: backbones.{name}.sha256: {path} has {found}",
             "The file is damaged or another one: fetch it again, or correct the sha256.",
         )
+
+
+def _check_splits(study: Study, found: index.Index) -> None:
+    for name in study.asked.sweeps:
+        if not any(clip.split == "validation" for clip in found.clips):
+            raise UserError(
+                f"config: experiments.{name}: a sweep chooses on the validation split, and no clip "
+                "is in it",
+                "Put some subjects' clips in the validation split.",
+            )
+    subjects = len({clip.subject for clip in found.clips})
+    for name in study.asked.folded:
+        folds, _ = study.asked.dealt(name) or (0, 0)
+        if folds > subjects:
+            raise UserError(
+                f"config: experiments.{name}.folds: {folds} folds of {subjects} subjects",
+                "Set folds to at most the number of subjects.",
+            )
 
 
 def failures(logs: Path, results: Path, began: Path) -> list[str]:

@@ -121,7 +121,7 @@ def test_every_key_has_a_comment() -> None:
         ),
         ({"experiments": {"a": {"backbone": "resnet18", "seed": [1]}}}, r"a.seed is \[1\]"),
         ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, 1]}}}, r"a.seed is \[1, 1\]"),
-        ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, -1]}}}, r"a.seed: -1 is no"),
+        ({"experiments": {"a": {"backbone": "resnet18", "seed": [1, -1]}}}, r"-1.seed: -1 is no"),
         (
             {
                 "experiments": {
@@ -142,7 +142,7 @@ def test_every_key_has_a_comment() -> None:
         ),
         (
             {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 0]}}},
-            r"a: epochs: 0 is less",
+            r"a-epochs_0: epochs: 0 is less",
         ),
         (
             {"experiments": {"a": {"backbone": "resnet18", "normalise": [{}, "clip"]}}},
@@ -150,7 +150,7 @@ def test_every_key_has_a_comment() -> None:
         ),
         (
             {"experiments": {"a": {"backbone": ["resnet18", "resnet19"]}}},
-            r"a.backbone: 'resnet19' is not under",
+            r"a-backbone_resnet19.backbone: 'resnet19' is not under",
         ),
         (
             {
@@ -158,7 +158,7 @@ def test_every_key_has_a_comment() -> None:
                     "a": {"backbone": "resnet18", "head": ["lstm", "gru"], "gru_units": [8, 8]}
                 }
             },
-            r"a: unknown key 'gru_units'",
+            r"a-head_lstm: unknown key 'gru_units'",
         ),
         (
             {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 6], "folds": 3}}},
@@ -167,6 +167,39 @@ def test_every_key_has_a_comment() -> None:
         (
             {"experiments": {"a": {"backbone": "resnet18", "epochs": [5, 6], "choose_by": "f1"}}},
             r"a.choose_by is 'f1'\n  .*macro_f1",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "dropout": [0, 0.0]}}},
+            r"a.dropout is \[0, 0.0\]",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "head": ["lstm", None]}}},
+            r"a-head_none.head is None\n  Give a name",
+        ),
+        ({"experiments": {"a": {"backbone": "resnet18", "loss": 3}}}, r"a.loss is 3\n  Give a"),
+        ({"experiments": {"a": {"backbone": "resnet18", 3: [1, 2]}}}, r"a-3_1: unknown key '3'"),
+        ({"experiments": {"a": {"backbone": "resnet18", "folds": [3, 5]}}}, r"folds is \[3, 5\]"),
+        (
+            {"experiments": {1: {"backbone": "resnet18"}, "1": {"backbone": "resnet18"}}},
+            r"1: there are two of that name",
+        ),
+        (
+            {"experiments": {"a" * 195: {"backbone": "resnet18", "seed": [1, 2]}}},
+            r"more than 200 bytes",
+        ),
+        (
+            {"experiments": {"a": {"backbone": "resnet18", "decide": ["mode", "calibrated"]}}},
+            r"a.decide: calibrated can't be one of a sweep's values",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"fuse": ["b", "c"], "decide": "calibrated"},
+                    "b": {"backbone": "resnet18", "folds": 3},
+                    "c": {"backbone": "resnet18", "folds": 4},
+                }
+            },
+            r"a.decide: calibrated needs a validation split",
         ),
         (
             {"experiments": {"a": {"backbone": "resnet18", "choose_by": "kappa"}}},
@@ -290,6 +323,14 @@ def test_folds_are_runs_that_are_scored_as_one() -> None:
     assert found.scored == ["cv", "cvs-seed_1", "cvs-seed_7"]
     assert found.dealt("cv") == (3, DEFAULT["seed"]) and found.dealt("cvs-seed_7") == (3, 7)
     assert found.runs("cv") == found.folded["cv"]
+
+
+def test_experiments_in_folds_are_fused_whatever_the_folds() -> None:
+    own = {"backbone": "resnet18", "folds": 3, "seed": [1, 7]}
+    other = {"backbone": "resnet18", "folds": 4}
+    found = study({"experiments": {"a": own, "b": other, "both": {"fuse": ["a", "b"]}}}).asked
+    assert found.fused["both"]["fuse"] == ["a-seed_1", "a-seed_7", "b"]
+    assert found.dealt("both") is not None
 
 
 def test_a_sweep_has_every_combination_and_one_scored_experiment() -> None:

@@ -67,11 +67,23 @@ def test_the_mean_over_seeds_decides_and_of_equals_the_first() -> None:
     assert choose(results, runs, "accuracy")["chosen"] == "one"
 
 
+def test_a_task_counts_only_where_every_member_has_the_metric() -> None:
+    # Validation labels of the second task are all one level: kappa is undefined for a constant, and
+    # 0 for whoever gives another level once.
+    rows = [("a", "x", 2 / 3), ("a", "y", math.nan), ("b", "x", 1.0), ("b", "y", 0.0)]
+    results = pandas.DataFrame(rows, columns=["experiment", "state", "value"])
+    choice = choose(results.assign(metric="kappa"), {"a": ["a"], "b": ["b"]}, "kappa")
+    assert choice["chosen"] == "b" and choice["values"] == {"a": pytest.approx(2 / 3), "b": 1.0}
+
+
 def test_a_metric_that_nobody_has() -> None:
     nominal = Task("engagement", "nominal", ("0", "1", "2"))
     results = validation_results(MEMBERS, clips(), [nominal], resamples=0)
     choice = choose(results, ONE_EACH, "kappa")
     assert choice["chosen"] == "a-x_1" and set(choice["values"].values()) == {None}
+    values = {member: {"x": 1} for member in MEMBERS}
+    html = sweep_html("s", choice, values, ONE_EACH, results, results.head(0))
+    assert "nothing was chosen" in page(html).text
 
 
 def test_without_a_validation_split() -> None:

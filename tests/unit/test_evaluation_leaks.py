@@ -135,6 +135,39 @@ def test_a_person_under_two_names_is_found():
     assert set(rows["nearest_subject"]) == {"train-0"}
 
 
+def test_for_folds_a_person_under_two_names_is_found_within_a_split():
+    embedding, mask, names, clips = corpus()
+    two = sorted(clips.loc[clips["split"] == "train", "subject"].unique())[0]
+    clips = clips.assign(
+        subject=[
+            f"{subject} again" if subject == two and i % 2 else subject
+            for i, subject in enumerate(clips["subject"])
+        ]
+    )
+    assert flagged(find_leaks(embedding, mask, names, clips)).empty
+    found = find_leaks(embedding, mask, names, clips, folds=True)
+    rows = flagged(found)
+    assert not rows.empty
+    pairs = {frozenset(pair) for pair in zip(rows["subject"], rows["nearest_subject"], strict=True)}
+    assert pairs == {frozenset([two, f"{two} again"])}
+    assert found.expected == len(clips)
+    assert "other subjects" in page(leaks_html(found, "b", folds=True)).text
+
+
+def test_for_folds_a_copy_of_another_subjects_clip_is_exact_and_ones_own_is_none():
+    embedding, mask, names, clips = corpus()
+    clips = clips.assign(split="test")
+    subjects = clips["subject"].to_numpy()
+    other = int(np.flatnonzero(subjects != subjects[0])[0])
+    embedding[other], mask[other] = embedding[0], mask[0]
+    embedding[1], mask[1] = embedding[0], mask[0]
+    assert subjects[1] == subjects[0]
+    rows = find_leaks(embedding, mask, names, clips, folds=True).rows
+    exact = rows[rows["verdict"] == EXACT_DUPLICATE]
+    assert exact["clip_id"].tolist() == [names[other]]
+    assert exact["nearest_clip_id"].isin([names[0], names[1]]).all()
+
+
 def test_a_subject_in_two_splits_is_a_row_per_later_split():
     embedding, mask, names, clips = corpus()
     clips.loc[[85, 86], "subject"] = "train-3"

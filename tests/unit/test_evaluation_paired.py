@@ -46,6 +46,18 @@ def predicted(clips, right, task=ORDINAL, seed=0):
     return rows.assign(task=task.name, label=label, predicted=codes)
 
 
+def test_groups_stand_apart_on_the_page():
+    clips = study()
+    tables = [predicted(clips, right, seed=seed) for seed, right in enumerate((0.2, 0.4, 0.6, 0.8))]
+    one = compare(dict(zip("ab", tables[:2], strict=True)), clips, [ORDINAL])
+    two = compare(dict(zip("cd", tables[2:], strict=True)), clips, [ORDINAL])
+    groups = {"test split": ["a", "b"], "all subjects, in folds": ["c", "d"]}
+    text = page(comparisons_html(pd.concat([one, two]), [], groups)).text
+    first, second = text.split("all subjects, in folds")
+    assert "1\u2002a" in first and "1\u2002c" not in first
+    assert "1\u2002c" in second and "2\u2002d" in second and "1\u2002a" not in second
+
+
 def row(table, metric, split="test", first="a", second="b"):
     chosen = (table[["first", "second", "split", "metric"]] == [first, second, split, metric]).all(
         axis=1

@@ -33,6 +33,18 @@ def test_a_metric_that_a_run_lacks_does_not_count_there() -> None:
     assert math.isnan(row["sd"])
 
 
+def test_experiments_in_folds_are_told_apart_and_constants_in_folds_counted() -> None:
+    constant = (1, 1, 1, 1)
+    folds = results_table({"cv-fold_1": scored(RIGHT), "cv-fold_2": scored(constant)})
+    over = spread(folds, {"cv": ["cv-fold_1", "cv-fold_2"]}, "folds")
+    results = results_table({"cv": scored(HALF), "plain": scored(HALF)})
+    html = results_html(results[results["split"] == "test"], (), over)
+    text = page(html).text
+    assert text.count("all subjects, in 2 folds") == 1
+    assert text.count("predicts one level in 1 of 2 folds") == 1
+    assert "2 folds" in text.split("never seen")[0], "and among the spreads"
+
+
 def test_nothing_repeated_is_an_empty_table() -> None:
     table = spread(results_table({"a": scored(RIGHT)}), {})
     assert table.empty and list(table.columns) == COLUMNS

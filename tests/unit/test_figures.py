@@ -163,6 +163,17 @@ def test_levels_show_counts_and_per_cent():
     assert "823\n46.1%" in texts(levels.draw(table, DAISEE_TASKS[:1]))
 
 
+def test_overview_says_what_was_tested_in_folds():
+    task = Task("engagement", "ordinal", ("low", "high"))
+    clips = pd.DataFrame({"clip_id": list("abcd"), "subject": list("wxyz"), "split": "test"})
+    clips["engagement"] = pd.array([0, 1, 0, 1], dtype="Int64")
+    own = clips.rename(columns={"engagement": "label"}).assign(task="engagement", predicted=1)
+    metrics = evaluate(own, clips, [task])
+    figure = overview.draw(results_table({"cv": metrics, "plain": metrics}), folds={"cv": 5})
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["cv (all subjects, 5 folds)", "plain"]
+
+
 def test_overview_fills_only_what_beats_a_constant_and_a_guess():
     # Guessing beats the majority's macro-F1, but not its balanced accuracy.
     task = Task("engagement", "ordinal", ("low", "high"))

@@ -203,6 +203,17 @@ def test_of_several_seeds_the_mean_is_compared():
     assert set(best["experiment"]) == {"experiment_3"}
 
 
+def test_what_was_tested_in_folds_says_so():
+    folds = {f"experiment_3-fold_{n}": scores(0.4 + n / 10) for n in (1, 2, 3)}
+    over = spread(results(folds), {"experiment_3": list(folds)}, "folds")
+    run = results({"experiment_3": scores(0.5), "experiment_4": scores(0.5)})
+    rows = compare(run, numbers.levels(), "daisee", (), over)
+    row = cell(rows, "4.3", "experiment_3", "boredom", "accuracy_percent")
+    assert (row["ours"], row["ours_note"]) == (50, "3 folds, all subjects tested")
+    plain = cell(rows, "4.3", "experiment_4", "boredom", "accuracy_percent")
+    assert plain["ours_note"] == ""
+
+
 def test_a_study_of_seeds_alone_is_compared(tmp_path):
     runs = {f"experiment_2-seed_{n}": scores(0.4, collapsed=1) for n in (1, 2)}
     over_seeds = spread(results(runs), {"experiment_2": list(runs)})

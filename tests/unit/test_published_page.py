@@ -224,13 +224,13 @@ def test_losses_and_engagement_mark_random_weights_and_seeds():
     found = texts(losses.draw(histories, ["experiment_2"], ["experiment_4"]))
     assert "experiment 2: teacher network + LSTM\nRANDOM WEIGHTS" in found
     assert "experiment 3: ResNet-18 + LSTM" in found
-    assert "experiment_4: several seeds: see each run's own figure" in found
+    assert "experiment_4: several runs: see each run's own figure" in found
     run = {f"experiment_{n}": metrics(DAISEE_TASKS) for n in (3, 4)}
     drawn = engagement.draw(run, random_weights=["experiment_3"], repeated=["experiment_5"])
     found = texts(drawn)
     assert found.count("predicted (RANDOM WEIGHTS)") == 1
     assert found.count("predicted") == 1
-    assert found.count("several seeds: see each run's own figure") == 1
+    assert found.count("several runs: see each run's own figure") == 1
     assert found.count("not run") == 5
 
 

@@ -73,6 +73,13 @@ def test_another_value_trains_its_members_alone(swept: Study) -> None:
     assert {"choose", "take_chosen", "evaluate", "draw_sweep"} <= planned.rules
 
 
+def test_another_metric_chooses_anew_and_trains_nothing(swept: Study) -> None:
+    other = {**SWEEP, "choose_by": "kappa"}
+    study = swept.with_config(experiments={**SMALL["experiments"], "tuned": other})
+    rules = study.run("sweep", "--dry-run").rules
+    assert "choose" in rules and "train_pooled" not in rules
+
+
 @pytest.fixture(scope="module")
 def folded(finished: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study with two cross-validated experiments, run to its end."""
@@ -118,6 +125,22 @@ def test_folds_are_reported_as_one_and_compared_with_each_other(folded: Study) -
     assert set(spread["over"]) == {"folds"} and spread["runs"].max() == 3
     pairs = read(folded, "tables/comparisons.csv")[["first", "second"]].drop_duplicates()
     assert pairs.to_numpy().tolist() == [["lstm", "other"], ["cv", "weak"]]
+
+
+def test_subjects_that_look_like_one_are_looked_for_in_all_splits(folded: Study) -> None:
+    leaks = read(folded, "dataset/leaks/folds/resnet18.csv")
+    assert (leaks["subject"] != leaks["nearest_subject"]).all()
+    within = leaks["split"] == leaks["nearest_split"]
+    assert within.all(), "in the table of all folds every clip is tested"
+
+
+def test_another_seed_deals_and_trains_anew(folded: Study) -> None:
+    experiments = {**SMALL["experiments"], "cv": {**RIDGE, "folds": 3, "seed": 2}}
+    jobs = folded.with_config(experiments=experiments).plan().jobs
+    assert {wildcards for rule, wildcards in jobs if rule == "train_pooled"} == {
+        f"experiment=cv-fold_{fold}" for fold in (1, 2, 3)
+    }
+    assert ("deal_folds", "folds=3, seed=2, fold=1") in jobs
 
 
 def test_another_number_of_folds_deals_and_trains_anew(folded: Study) -> None:

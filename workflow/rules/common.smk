@@ -98,7 +98,7 @@ RANDOM += [
 
 def any_of(names):
     """A wildcard's constraint."""
-    return "|".join(map(re.escape, names)) or "none"
+    return "|".join(map(re.escape, names)) or "(?!)"  # which nothing matches
 
 
 wildcard_constraints:

@@ -1,12 +1,15 @@
 localrules:
     compare,
     find_leaks,
+    find_leaks_in_folds,
 
 
+IN_FOLDS = [name for name in SCORED if ASKED.dealt(name)]
+# With folds all subjects are tested, whatever the folds: these clip tables are all the same.
+ALL_TESTED = [clip_table(ASKED.dealt(name)) for name in IN_FOLDS][:1]
 # Clip table -> the experiments that are tested by it: only these can be compared.
-TESTED_BY = {}
-for name in SCORED:
-    TESTED_BY.setdefault(clip_table(ASKED.dealt(name)), []).append(name)
+TESTED_BY = {"results/dataset/clips.csv": [n for n in SCORED if n not in IN_FOLDS]}
+TESTED_BY |= dict.fromkeys(ALL_TESTED, IN_FOLDS)
 
 
 rule compare:
@@ -73,8 +76,29 @@ rule find_leaks:
         runtime=longer(20),
     params:
         script=script("find_leaks.py"),
+        folds="",
         code=code("find_leaks.py"),
     shell:
         "python {params.script:q} --embeddings {input.embeddings} --clips {input.clips}"
-        " --backbone {wildcards.backbone} --leaks {output.leaks} --page {output.page}"
-        " > {log} 2>&1"
+        " --backbone {wildcards.backbone} {params.folds} --leaks {output.leaks}"
+        " --page {output.page} > {log} 2>&1"
+
+
+use rule find_leaks as find_leaks_in_folds with:
+    input:
+        embeddings=rules.join.output,
+        clips=ALL_TESTED,
+    output:
+        leaks="results/dataset/leaks/folds/{backbone}.csv",
+        page=report(
+            "results/tables/leaks/folds/{backbone}.html",
+            category="Data set",
+            labels={"what": "Subjects that look like one, for folds: {backbone}"},
+            caption="../report/leaks_in_folds.rst",
+        ),
+    log:
+        "logs/find_leaks_in_folds/{backbone}.log",
+    params:
+        script=script("find_leaks.py"),
+        folds="--folds",
+        code=code("find_leaks.py"),

@@ -146,7 +146,8 @@ rule draw_overview:
         runtime=longer(10),
     params:
         script=script("draw_overview.py"),
+        folds=argument({name: len(runs) for name, runs in FOLDED.items()}),
         code=code("draw_overview.py"),
     shell:
-        "python {params.script:q} --results {input.results}"
+        "python {params.script:q} --results {input.results} --folds {params.folds:q}"
         " --output {output} > {log} 2>&1"

@@ -14,9 +14,12 @@ PUBLISHED = digest(
     for path in sorted((CHECKOUT / "src" / "affectflow" / "published").glob("*.csv"))
 )
 LAYOUT = SETTINGS["dataset"]["layout"]
-# The dissertation's experiments that this study has, trained once, and with several seeds.
-DISSERTATION = [name for name in names.EXPERIMENTS if name in EXPERIMENTS]
+# The dissertation's experiments that this study has: scored under their names, trained once, and
+# with several runs (seeds, folds, a sweep's members).
+DISSERTATION = [name for name in names.EXPERIMENTS if name in SCORED]
+ONCE = [name for name in DISSERTATION if name in EXPERIMENTS]
 REPEATED = [name for name in names.EXPERIMENTS if name in ASKED.repeated]
+SEVERAL = [*REPEATED, *(name for name in DISSERTATION if name not in ONCE)]
 # A study without its experiments has nothing to compare, or to draw.
 COMPARED = LAYOUT == names.LAYOUT and (DISSERTATION or REPEATED)
 
@@ -111,7 +114,7 @@ rule draw_losses:
     input:
         histories=expand(
             "results/experiments/{experiment}/history.csv",
-            experiment=[name for name in names.VANILLA if name in DISSERTATION],
+            experiment=[name for name in names.VANILLA if name in ONCE],
         ),
     output:
         report(
@@ -132,7 +135,7 @@ rule draw_losses:
     params:
         script=script("draw_losses.py"),
         random=argument([name for name in names.VANILLA if name in RANDOM]),
-        repeated=argument([name for name in names.VANILLA if name in REPEATED]),
+        repeated=argument([name for name in names.VANILLA if name in SEVERAL]),
         code=code("draw_losses.py"),
     shell:
         "python {params.script:q} --histories {input.histories}"

@@ -15,6 +15,7 @@ rule study:
         rules.dissertation.input,
         rules.sweep.input,
         expand(rules.find_leaks.output, backbone=BACKBONES),
+        expand(rules.find_leaks_in_folds.output, backbone=BACKBONES if FOLDED else []),
         rules.draw_levels.output,
         rules.draw_overview.output,
         expand(rules.draw_similarity.output, backbone=BACKBONES),

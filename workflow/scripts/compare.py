@@ -37,10 +37,7 @@ def main(arguments: Namespace) -> None:
 
 def title(clips: Path) -> str:
     """Return what the page calls those who are tested by a clip table."""
-    if clips.name == "clips.csv":
-        return "test split"
-    folds, seed = clips.parent.name.split("-seed_")
-    return f"all subjects, in {folds} folds (seed {seed})"
+    return "test split" if clips.name == "clips.csv" else "all subjects, in folds"
 
 
 parser = ArgumentParser(description=__doc__)

@@ -17,6 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 OWN_KEYS = ("backbone", "seed", "folds", "choose_by")
 FUSED_KEYS = ("fuse", "decide")
 FEWEST_FOLDS = 3
+LONGEST = 200
+"""Bytes of a run's name, which is a folder's, and a part of a log's; file systems take 255."""
 CHOOSE_BY = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
 
@@ -76,7 +78,8 @@ class Experiments:
     def dealt(self, name: str) -> tuple[int, int] | None:
         """Return into how many folds, and by which seed, the subjects of a scored one are dealt.
 
-        None: it keeps to the splits of the data set.
+        None: it keeps to the splits of the data set. Those that are not None are all tested on all
+        subjects, however they were dealt. A fusion has that of its first part.
         """
         if name in self.fused:
             return self.dealt(self.fused[name]["fuse"][0])
@@ -118,7 +121,10 @@ def read_experiments(settings: dict[str, Any], checkout: Path) -> Experiments:
             raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
     # An entry that is null is removed, as in the config itself.
     given = {key: own for key, own in given.items() if own is not None}
-    reader = _Reader(settings, where, [str(key) for key in given])
+    names = [str(key) for key in given]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{where}{twice[0]}: there are two of that name", "Rename one.")
+    reader = _Reader(settings, where, names)
     for key, own in given.items():
         name = str(key)
         if not NAME.fullmatch(name):
@@ -171,6 +177,12 @@ class _Reader:
         if by not in CHOOSE_BY:
             raise UserError(
                 f"{self.where}{name}.choose_by is {by!r}", did_you_mean(str(by), CHOOSE_BY)
+            )
+        if isinstance(own.get("decide"), list) and "calibrated" in own["decide"]:
+            raise UserError(
+                f"{self.where}{name}.decide: calibrated can't be one of a sweep's values",
+                "Its thresholds are fitted to the clips that the sweep chooses on, and would win "
+                "by that alone. Set decide: calibrated for all members, or for what was chosen.",
             )
         sweep = Sweep(by)
         own = {key: value for key, value in own.items() if key != "choose_by"}
@@ -236,11 +248,16 @@ class _Reader:
         fold: tuple[int, int] | None = None,
     ) -> None:
         own = {key: value for key, value in own.items() if key != "folds"}
-        run = _trained(f"{self.where}{maker}", own, self.settings)
+        run = _trained(f"{self.where}{name}", own, self.settings)
         self.found.trained[self._new(name, maker)] = run | {"fold": fold}
 
     def _new(self, name: str, maker: str) -> str:
         """Return a name that this experiment, and no other, may have."""
+        if len(name.encode()) > LONGEST:
+            raise UserError(
+                f"{self.where}{maker}: a run's name would have more than {LONGEST} bytes: {name}",
+                "Sweep fewer keys at once, or rename the experiment.",
+            )
         other = name in self.given and name != maker
         if other or self.maker.setdefault(name, maker) != maker:
             raise UserError(
@@ -253,7 +270,7 @@ class _Reader:
 def _fused(where: str, given: Mapping[str, Any], found: Experiments) -> dict[str, Any]:
     for key in given:
         if key not in FUSED_KEYS:
-            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(key, FUSED_KEYS))
+            raise UserError(f"{where}: unknown key '{key}'", did_you_mean(str(key), FUSED_KEYS))
     if not isinstance(given["fuse"], list):
         raise UserError(f"{where}.fuse is {given['fuse']!r}", "Name two or more experiments.")
     # Of a repeated experiment every run.
@@ -267,24 +284,36 @@ def _fused(where: str, given: Mapping[str, Any], found: Experiments) -> dict[str
                 f"{where}.fuse: there is no experiment '{run}'",
                 did_you_mean(str(run), [*found.scored, *found.repeated]),
             )
-    if len({found.dealt(run) for run in runs}) > 1:
+    if len({found.dealt(run) is None for run in runs}) > 1:
         raise UserError(
             f"{where}.fuse: {', '.join(runs)} are not tested on the same subjects",
-            "Fuse experiments with the same folds and seed, or without folds.",
+            "Fuse experiments that have folds with each other, and so those that have none.",
         )
     rule = given.get("decide") or "mode"
     if rule not in SETTINGS["decide"]["enum"]:
         rules = [str(known) for known in SETTINGS["decide"]["enum"] if known]
         raise UserError(f"{where}.decide is {rule!r}", did_you_mean(str(rule), rules))
+    if rule == "calibrated" and found.dealt(runs[0]) is not None:
+        raise UserError(
+            f"{where}.decide: calibrated needs a validation split",
+            "With folds every subject is a test subject: leave decide out, and set it for the "
+            "experiments that are fused.",
+        )
     return {"fuse": runs, "decide": rule}
 
 
 def _trained(where: str, given: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     head, loss = (given.get(name, SETTINGS[name]["default"]) for name in ("head", "loss"))
+    for name, value in (("head", head), ("loss", loss)):
+        if not isinstance(value, str):
+            raise UserError(
+                f"{where}.{name} is {value!r}",
+                f"Give a name. The default is {SETTINGS[name]['default']}.",
+            )
     known = [*OWN_KEYS, *schema(head, loss)]
     for key in given:
         if key not in known:
-            raise UserError(f"{where}: unknown key '{key}'", hint(key, known, head))
+            raise UserError(f"{where}: unknown key '{key}'", hint(str(key), known, head))
     if "backbone" not in given:
         raise UserError(f"{where}: key 'backbone' is missing", "Name one that is under backbones.")
     backbone = str(given["backbone"])

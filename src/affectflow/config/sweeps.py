@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -12,8 +13,8 @@ from affectflow.errors import UserError
 from affectflow.temporal.settings import HEADS, POOLED
 from affectflow.training.experiment import own_settings
 
-# A list of these is a sweep's own matter: several seeds repeat an experiment, `fuse` names others.
-NO_SWEEP = ("seed", "fuse")
+# A list of seeds repeats an experiment; the others say how it is scored, not how it is trained.
+NO_SWEEP = ("seed", "folds", "choose_by")
 WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -24,7 +25,7 @@ def is_swept(key: str, value: Any) -> bool:
     """
     if not isinstance(value, list) or key in NO_SWEEP:
         return False
-    return key not in _lists() or any(isinstance(each, list) for each in value)
+    return key not in lists() or any(isinstance(each, list) for each in value)
 
 
 def members(
@@ -56,7 +57,8 @@ def members(
     swept = {key: value for key, value in own.items() if is_swept(key, value)}
     for key, values in swept.items():
         names = [_text(f"{where}.{key}", value) for value in values]
-        if len(values) < 2 or len(set(names)) < len(names):
+        twice = any(value in values[:i] for i, value in enumerate(values))
+        if len(values) < 2 or twice or len(set(names)) < len(names):
             raise UserError(
                 f"{where}.{key} is {values!r}", "List two or more values, each once, or give one."
             )
@@ -66,14 +68,16 @@ def members(
         yield ending, values, {**own, **values}
 
 
-def _lists() -> set[str]:
+@cache
+def lists() -> frozenset[str]:
+    """Return the keys, of whatever head, whose value is a list by itself."""
     heads = [*registry.names(HEADS), *registry.names(POOLED)]
-    return {
+    return frozenset(
         key
         for head in heads
         for key, spec in own_settings(head).items()
         if spec.get("type") == "array"
-    }
+    )
 
 
 def _text(where: str, value: Any) -> str:

@@ -71,19 +71,24 @@ def choose(results: pandas.DataFrame, runs: Mapping[str, Sequence[str]], by: str
     runs : mapping
         Member -> its runs in `results`, one for each seed.
     by : str
-        The metric: its mean over the tasks that have it, and over the runs. Of equals the first
-        member is taken.
+        The metric: its mean over tasks and runs, without those where not every member has it (such
+        as kappa of a task whose labels are all one level, for a member that gives no other). Of
+        equals the first member is taken.
 
     Returns
     -------
     dict
-        ``by``, ``chosen``, and ``values``: member -> this mean, None where no task has the metric.
+        ``by``, ``chosen``, and ``values``: member -> this mean, None where no task is left.
     """
-    mine = results[results["metric"] == by].set_index("experiment")["value"]
-    means = {member: mine.loc[mine.index.isin(list(own))].mean() for member, own in runs.items()}
-    known = {member: float(value) for member, value in means.items() if pandas.notna(value)}
+    mine = results[results["metric"] == by].set_index(["experiment", "state"])["value"].unstack()
+    # (run and state, member): each member's first run beside the others' first, and so on.
+    cells = pandas.DataFrame(
+        {member: mine.reindex(list(own)).to_numpy().ravel() for member, own in runs.items()}
+    )
+    means = cells.dropna().mean()
+    known = {member: float(means[member]) for member in runs if pandas.notna(means[member])}
     if not known:
-        log.warning("no member has a validation %s: the first is taken", by)
+        log.warning("no task has a validation %s of every member: the first is taken", by)
     chosen = max(known, key=known.__getitem__) if known else next(iter(runs))
     values = {member: round(known[member], 8) if member in known else None for member in runs}
     log.info("%s of %d members: %s %s", chosen, len(runs), by, values[chosen])

@@ -111,8 +111,9 @@ def find_leaks(
     clip_id: Sequence[str],
     clips: pandas.DataFrame,
     block: int = BLOCK,
+    folds: bool = False,
 ) -> Leaks:
-    """Look for subjects and clips that are in two splits.
+    """Look for subjects and clips that are in two splits, or can be in two folds.
 
     Clips whose embeddings have no direction (no frame with a face; all zero, or not finite) are not
     compared, but counted. Memory holds a vector per clip, and blocks of embeddings and distances of
@@ -130,6 +131,9 @@ def find_leaks(
         The clip table: `clip_id, subject, split`.
     block : int
         Clips on each side of a block of distances.
+    folds : bool
+        Compare every clip with those of other subjects, whatever their splits: with
+        cross-validation any two subjects can be on two sides.
 
     Returns
     -------
@@ -145,7 +149,7 @@ def find_leaks(
     same, other = _usual_distances(vector, known, block)
     yardsticks = [same, MARGIN * other]
     threshold = np.nan if np.isnan(other) else float(np.nanmin(yardsticks))
-    pairs = _nearest_before(vector, sha256, known, block)
+    pairs = (_nearest_other if folds else _nearest_before)(vector, sha256, known, block)
     verdict = np.where(pairs["distance"] < threshold, NEAR_DUPLICATE, NOT_FLAGGED)
     pairs["verdict"] = np.where(pairs.pop("exact"), EXACT_DUPLICATE, verdict)
     pairs = pairs.sort_values(["distance", "clip_id"], kind="stable")
@@ -159,7 +163,7 @@ def find_leaks(
     for name, count in table["verdict"].value_counts(sort=False).items():
         if name != NOT_FLAGGED:
             log.warning("%s: %d clips or subjects of a later split", name, count)
-    expected = int((clips["split"] != SPLITS[0]).sum())
+    expected = len(clips) if folds else int((clips["split"] != SPLITS[0]).sum())
     return Leaks(table, same, other, threshold, len(pairs), expected)
 
 
@@ -289,6 +293,34 @@ def _nearest_before(
         nothing = np.empty(0, dtype=np.int64)
         parts = [_pairs(clips, nothing, nothing).assign(distance=0.0, exact=False)]
     return pandas.concat(parts, ignore_index=True)
+
+
+def _nearest_other(
+    vector: NDArray[np.float32], sha256: list[bytes], clips: pandas.DataFrame, block: int
+) -> pandas.DataFrame:
+    """Return every clip with its nearest, of another subject, of those before it.
+
+    An exact duplicate, wherever there is one, is the nearest.
+    """
+    every = np.arange(len(clips))
+    subject = pandas.factorize(clips["subject"])[0]
+
+    def earlier(query: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return (pool < query) & (subject[query] != subject[pool])
+
+    place, distance = nearest(vector, every, every, earlier, block)
+    # Of each content the first clip of each subject: a copy of another subject's is among them.
+    first: dict[bytes, dict[int, int]] = {}
+    copy = np.full(len(every), -1)
+    for i in every:
+        others = first.setdefault(sha256[i], {})
+        copy[i] = next((other for who, other in others.items() if who != subject[i]), -1)
+        others.setdefault(int(subject[i]), int(i))
+    exact = copy >= 0
+    place, distance = np.where(exact, copy, place), np.where(exact, 0.0, distance)
+    paired = place >= 0
+    pairs = _pairs(clips, every[paired], place[paired])
+    return pairs.assign(distance=distance[paired], exact=exact[paired])
 
 
 def _shared_subjects(clips: pandas.DataFrame) -> pandas.DataFrame:

@@ -129,6 +129,8 @@ def _ours(axes: Axes, place: float, scores: Scores, experiment: str, state: str)
     text = f"{value:.1f}"
     if seeds := scores.seeds(experiment, state, "accuracy"):
         text += f"\nmean of\n{seeds.runs} seeds"
+    if folds := scores.folds(experiment):
+        text += f"\n{folds} folds"
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8} if random else None
     axes.text(place, value / 2, text, ha="center", va="center", fontsize=7, bbox=box)
     floor = 100 * scores.value(experiment, state, "floor_accuracy")

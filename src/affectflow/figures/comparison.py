@@ -56,7 +56,9 @@ def comparisons_html(
     body = ["<h1>Experiments against each other</h1>", listed(notes)]
     rows = comparisons[(comparisons["split"] == SPLIT) & (comparisons["metric"] == METRIC)]
     if comparisons.empty:
-        body.append("<p>Fewer than two experiments: there is nothing to compare.</p>")
+        body.append(
+            "<p>No two experiments are tested on the same clips: there is nothing to compare.</p>"
+        )
     elif rows.empty:
         body.append("<p>No clip in the test split: comparisons.csv has the validation split.</p>")
     else:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from affectflow.figures.confusion import panel
 from affectflow.figures.style import VERMILLION, panels, say, styled
 from affectflow.published.names import MATRICES
-from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_SEEDS
+from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_RUNS
 
 STATE = "engagement"
 
@@ -34,7 +34,7 @@ def draw(
     random_weights : collection of str
         Experiments whose backbone has random weights: said below the panel.
     repeated : collection of str
-        Experiments with several seeds: their panel leads to the runs' own figures.
+        Experiments with several runs: their panel leads to the runs' own figures.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def draw(
             axes.set_title(title)
             says = NOT_RUN if name not in metrics else f"no {STATE} in the {split} split"
             if name in repeated:
-                says = f"{SEVERAL_SEEDS}: see each run's own figure"
+                says = f"{SEVERAL_RUNS}: see each run's own figure"
             say(axes, says)
             continue
         panel(axes, title, scores)

@@ -9,8 +9,11 @@ from affectflow.evaluation.leaks import NOT_FLAGGED, VERDICTS, Leaks
 from affectflow.figures.page import document, plain_table
 from affectflow.figures.table import MOST_ROWS
 
+SPLITS = "Subjects and clips in two splits"
+FOLDS = "Clips of two subjects that look like one"
 
-def leaks_html(leaks: Leaks, backbone: str) -> str:
+
+def leaks_html(leaks: Leaks, backbone: str, folds: bool = False) -> str:
     """Return counts per verdict, how they were reached, and the rows.
 
     Parameters
@@ -19,6 +22,8 @@ def leaks_html(leaks: Leaks, backbone: str) -> str:
         Every text in it is escaped.
     backbone : str
         Whose embeddings were compared.
+    folds : bool
+        Whether they were compared for folds.
 
     Returns
     -------
@@ -34,9 +39,9 @@ def leaks_html(leaks: Leaks, backbone: str) -> str:
         else "None found."
     )
     body = [
-        f"<h1>Subjects and clips in two splits: {escape(backbone)}</h1>",
+        f"<h1>{FOLDS if folds else SPLITS}: {escape(backbone)}</h1>",
         f"<p>{result}</p>",
-        f"<p>{_method(leaks)}</p>",
+        f"<p>{_method(leaks, folds)}</p>",
     ]
     if not rows.empty:
         texts = shown.assign(
@@ -54,14 +59,19 @@ def leaks_html(leaks: Leaks, backbone: str) -> str:
     return document("Leaks", body)
 
 
-def _method(leaks: Leaks) -> str:
+def _method(leaks: Leaks, folds: bool) -> str:
+    counted = f"{leaks.compared:,} {'' if folds else 'validation and test '}clips"
+    before = (
+        "clips of other subjects before it: with folds, any two subjects can be on two sides"
+        if folds
+        else "clips of the splits before it"
+    )
     compared = (
-        f"Each of {leaks.compared:,} validation and test clips (of {leaks.expected:,}; the others "
-        "have no face, or nothing to compare with) was compared with the clips of the splits "
-        "before it. "
+        f"Each of {counted} (of {leaks.expected:,}; the others have no face, or nothing to compare "
+        f"with) was compared with the {before}. "
     )
     if isnan(leaks.threshold):
-        return compared + "No split has two subjects, so only exact duplicates can be told."
+        return compared + "Nowhere are two subjects, so only exact duplicates can be told."
     same, other = _number(leaks.same_subject), _number(leaks.other_subject)
     usual = (
         "Within the splits, the median distance to the nearest other clip of the same subject is "

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from affectflow.figures.history import LOSSES
 from affectflow.figures.style import GREY, VERMILLION, panels, say, styled
 from affectflow.published.names import VANILLA
-from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_SEEDS
+from affectflow.published.scores import NOT_RUN, RANDOM_WEIGHTS, SEVERAL_RUNS
 
 TITLES = {
     "experiment_2": "experiment 2: teacher network + LSTM",
@@ -38,7 +38,7 @@ def draw(
     random_weights : collection of str
         Experiments whose backbone has random weights: said in the panel's title.
     repeated : collection of str
-        Experiments with several seeds: their panel leads to the runs' own figures.
+        Experiments with several runs: their panel leads to the runs' own figures.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def draw(
         if name not in drawn:
             says = "no epoch was run" if name in histories else NOT_RUN
             if name in repeated:
-                says = f"{SEVERAL_SEEDS}: see each run's own figure"
+                says = f"{SEVERAL_RUNS}: see each run's own figure"
             say(axes, f"{name}: {says}")
             continue
         if name in random_weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
@@ -43,7 +44,12 @@ LEGEND = {
 
 
 @styled
-def draw(results: pandas.DataFrame, split: str = "test", metric: str = "macro_f1") -> Figure:
+def draw(
+    results: pandas.DataFrame,
+    split: str = "test",
+    metric: str = "macro_f1",
+    folds: Mapping[str, int] | None = None,
+) -> Figure:
     """Draw a metric with its 95% interval and its floors, a panel per state, a row per experiment.
 
     Parameters
@@ -52,6 +58,8 @@ def draw(results: pandas.DataFrame, split: str = "test", metric: str = "macro_f1
         As from `evaluation.tables.results_table`.
     split : str
     metric : {"macro_f1", "accuracy", "balanced_accuracy"}
+    folds : mapping or None
+        Experiment -> in how many folds all subjects were tested: said beside its name.
 
     Returns
     -------
@@ -80,11 +88,17 @@ def draw(results: pandas.DataFrame, split: str = "test", metric: str = "macro_f1
         axes.tick_params(axis="y", length=0)
         first = number % COLUMNS == 0
         axes.set_yticks(
-            range(len(experiments)), [two_lines(name) if first else "" for name in experiments]
+            range(len(experiments)),
+            [_name(name, folds or {}) if first else "" for name in experiments],
         )
     handles = [Line2D([], [], ls="", label=label, **look) for label, look in LEGEND.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
     return figure
+
+
+def _name(experiment: str, folds: Mapping[str, int]) -> str:
+    said = f" (all subjects, {folds[experiment]} folds)" if experiment in folds else ""
+    return two_lines(experiment + said)
 
 
 def _row(axes: Axes, place: int, found: dict[str, Estimate], metric: str) -> None:

@@ -19,9 +19,10 @@ READING = (
     "most of the metric that the sweep chooses by. Members whose intervals overlap widely were "
     "told apart by luck as much as by merit, and the best of many is flattered by the choice."
 )
-TESTED = (
-    "On the test split only the chosen member was scored, once. No other member's test figure was "
-    "computed, here or elsewhere in the results."
+TESTED = "On the test split only the chosen member was scored, its runs once each."
+UNDECIDED = (
+    "<strong>No state has this metric for every member: nothing was chosen, and the first member "
+    "was taken.</strong>"
 )
 
 
@@ -63,6 +64,7 @@ def sweep_html(
         f"<h1>Sweep: {escape(name)}</h1>",
         listed([RANDOM] * random_weights + list(NOTES)),
         f"<p>{READING}</p>",
+        *([] if choice["values"][choice["chosen"]] is not None else [f"<p>{UNDECIDED}</p>"]),
         f"<h2>validation split: {len(runs)} members, chosen by {escape(SUMMARY[by])}</h2>",
         _members(choice, values, runs, validation),
         "<h2>test split: the chosen member</h2>",

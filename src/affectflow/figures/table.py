@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from math import isnan, nan
 
@@ -17,7 +17,8 @@ READING = (
     "average. In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is above "
     f"both, and at least {FEWEST_SUBJECTS} subjects were scored. A guess with other shares may "
     "score a little more macro-F1, but no guess lifts kappa or balanced accuracy: look for all "
-    "three."
+    "three. An experiment in folds was tested on all subjects, each by a run that never saw them; "
+    "its floors know the labels that they are scored on."
 )
 MOST_ROWS = 2000
 SUMMARY = {
@@ -50,6 +51,7 @@ def results_html(
         An HTML document.
     """
     notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"])) + list(NOTES)
+    folds = {} if over_runs is None else folds_said(over_runs)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
     if over_runs is not None and len(over_runs):
@@ -58,7 +60,7 @@ def results_html(
             _spread(over_runs, random_weights),
         ]
     for split in splits:
-        table = summary_table(results[results["split"] == split], random_weights)
+        table = summary_table(results[results["split"] == split], random_weights, folds)
         if split == "test":
             body.append(f"<h2>test split: subjects never seen in training</h2>{table}")
         else:
@@ -68,7 +70,26 @@ def results_html(
     return document("Results", body)
 
 
-def summary_table(rows: pandas.DataFrame, random_weights: Collection[str] = ()) -> str:
+def folds_said(over_runs: pandas.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """Return what is to be said of each experiment and state that was tested in folds.
+
+    A model that is a constant in every fold is none when the folds are put together.
+    """
+    own = over_runs[(over_runs["over"] == "folds") & (over_runs["split"] == "test")]
+    said = {}
+    for row in own[own["metric"] == "collapsed"].to_dict("records"):
+        folds, constant = int(row["runs"]), round(row["mean"] * row["runs"])
+        flags = [f"all subjects, in {folds} folds"]
+        flags += [f"predicts one level in {constant} of {folds} folds"] * bool(constant)
+        said[row["experiment"], row["state"]] = flags
+    return said
+
+
+def summary_table(
+    rows: pandas.DataFrame,
+    random_weights: Collection[str] = (),
+    folds: Mapping[tuple[str, str], Sequence[str]] | None = None,
+) -> str:
     """Return one split's results as an HTML table: `SUMMARY`, floors, intervals, clips scored."""
     heads = ["experiment", "state", *SUMMARY.values()]
     parts = [f"<table>{table_head([*heads, 'scored of labelled'])}"]
@@ -76,7 +97,8 @@ def summary_table(rows: pandas.DataFrame, random_weights: Collection[str] = ()) 
         lines = []
         for state, scores in own.groupby("state", sort=False):
             found = estimates(scores)
-            flags = _flags(found, experiment in random_weights)
+            more = (folds or {}).get((str(experiment), str(state)), [])
+            flags = _flags(found, experiment in random_weights, more)
             lines.append(
                 f"<td>{escape(str(state))}{''.join(flags)}</td>"
                 + _cell(found, "macro_f1")
@@ -108,8 +130,8 @@ def _spread(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
     return plain_table(["experiment", "state", *SUMMARY.values(), "runs"], lines)
 
 
-def _flags(found: dict[str, Estimate], random: bool) -> list[str]:
-    flags = []
+def _flags(found: dict[str, Estimate], random: bool, more: Sequence[str]) -> list[str]:
+    flags = list(more)
     if found["collapsed"].value == 1:
         flags.append("predicts one level")
     if isnan(found["accuracy"].value):

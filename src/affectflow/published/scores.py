@@ -15,7 +15,7 @@ NOT_RUN, NOT_SCORED, UNDEFINED = "not run", "not scored", "undefined"
 NOT_OURS = "not part of this pipeline"
 ONE_LEVEL = "predicts one level"
 RANDOM_WEIGHTS = "random weights"
-SEVERAL_SEEDS = "several seeds"
+SEVERAL_RUNS = "several runs"
 SEPARATOR = "; "
 
 
@@ -87,6 +87,12 @@ class Scores:
         """Return of how many seeds a metric is the mean, as results.csv has it; else None."""
         return self._seeds.get((experiment, state, metric))
 
+    def folds(self, experiment: str) -> int:
+        """Return in how many folds all subjects were tested; 0 for the test split alone."""
+        # Those of an experiment with several seeds are its runs'.
+        runs = (name for name in self._folds if name.startswith(f"{experiment}-seed_"))
+        return self._folds.get(next(runs, experiment), 0)
+
     def ours(self, experiment: str, state: str, metric: str) -> dict[str, Any]:
         """Return `ours, ci_low, ci_high` and, in words, `ours_note`.
 
@@ -119,8 +125,8 @@ class Scores:
         if seeds := self.seeds(experiment, state, name):
             decimals = 2 if metric == ACCURACY else 3
             flags.append(f"{seeds.runs} seeds ± {unit * seeds.sd:.{decimals}f}")
-        if experiment in self._folds:
-            flags.append(f"{self._folds[experiment]} folds, all subjects tested")
+        if folds := self.folds(experiment):
+            flags.append(f"{folds} folds, all subjects tested")
         if metric == ACCURACY:
             collapsed = self.value(experiment, state, "collapsed")
             if collapsed == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from affectflow import registry
@@ -12,6 +13,7 @@ POOLED = "temporal.pooled"
 LOSSES = "temporal.losses"
 
 
+@cache
 def is_pooled(head: str) -> bool:
     """Return whether a head looks at pooled statistics rather than at the sequence.
 
@@ -25,7 +27,7 @@ def is_pooled(head: str) -> bool:
         if head in names:
             return package == POOLED
     every = sorted(name for names in known.values() for name in names)
-    raise UserError(f"head: unknown head '{head}'", did_you_mean(head, every))
+    raise UserError(f"head: unknown head '{head}'", did_you_mean(str(head), every))
 
 
 def head_settings(head: str) -> dict[str, dict[str, Any]]:
@@ -36,7 +38,7 @@ def head_settings(head: str) -> dict[str, dict[str, Any]]:
     UserError
         If there is no such head.
     """
-    return dict(registry.literal(POOLED if is_pooled(head) else HEADS, head, "SETTINGS"))
+    return dict(_literal(POOLED if is_pooled(head) else HEADS, head))
 
 
 def loss_settings(loss: str) -> dict[str, dict[str, Any]]:
@@ -47,4 +49,11 @@ def loss_settings(loss: str) -> dict[str, dict[str, Any]]:
     UserError
         If there is no such loss.
     """
-    return dict(registry.literal(LOSSES, registry.require(LOSSES, loss, "loss"), "SETTINGS"))
+    return dict(_literal(LOSSES, registry.require(LOSSES, loss, "loss")))
+
+
+@cache
+def _literal(package: str, name: str) -> dict[str, dict[str, Any]]:
+    # A sweep asks for every member, and each job parses the config again.
+    found: dict[str, dict[str, Any]] = registry.literal(package, name, "SETTINGS")
+    return found
