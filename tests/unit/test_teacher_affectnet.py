@@ -143,7 +143,7 @@ def test_an_expression_out_of_range_is_told(manifest: Manifest, expression: str)
 )
 def test_a_path_that_leads_out_is_refused(manifest: Manifest, name: str) -> None:
     manifest.write(row("1/a.jpg", 1), row(name, 1))
-    with pytest.raises(UserError, match="row 3: path .* leads out") as caught:
+    with pytest.raises(UserError, match=r"row 3: path .* leads out") as caught:
         manifest.read()
     assert caught.value.remedy
 
@@ -293,4 +293,5 @@ def test_messages_of_a_folder(folder: Folder, tmp_path: Path) -> None:
     folder.add("1", 11)
     told(folder.root, r"1_exp.npy: expression '11' is none", "contempt")
     folder.add("1", 1, image=None)
-    told(folder.root, "none of the 1 images", "")
+    (folder.root / "images" / "1.jpg").unlink()
+    told(folder.root, "none of the 1 images", "Unpack")

@@ -127,7 +127,9 @@ def read_affectnet(
     if samples and not found:
         raise UserError(
             f"{where}: has none of the {len(samples)} images of {source}",
-            "Set teacher.affectnet.images to the folder that the manifest's paths start from.",
+            "Unpack AffectNet again, all parts of its archive."
+            if source.is_dir()
+            else "Set teacher.affectnet.images to the folder that the manifest's paths start from.",
         )
     if not faces:
         raise UserError(
