@@ -188,7 +188,9 @@ def test_names_of_other_tools_unless_two_share_one(fec: Fec) -> None:
         "http://h/.hidden",
         "http://h/a\\..\\b.jpg",
         "http://h/",
-        "http://[broken/a.jpg",
+        "http://h",
+        "a.jpg",
+        "",
         "http://h/" + "a" * 300,
     ],
 )

@@ -22,6 +22,7 @@ from affectflow.faces.crop import crop
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 80_000_000
+ORIENTATION = 0x0112  # of EXIF
 
 Box = tuple[float, float, float, float]
 
@@ -146,11 +147,17 @@ def _open(source: Path | io.BytesIO) -> Image.Image:
 def _decode(source: Path | io.BytesIO) -> NDArray[np.uint8]:
     # Decoders fail on broken files in every way: OSError, SyntaxError, struct.error, ...
     with _open(source) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        # Both steps copy the image, and most need neither.
+        upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+        return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(ORIENTATION, 1)
 
 
 def _turned_size(image: Image.Image) -> tuple[int, int]:
-    lies = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    lies = _orientation(image) in (5, 6, 7, 8)
     return (image.height, image.width) if lies else image.size
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import csv
 import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,13 +167,15 @@ class _Rows:
         self.index, self.odd = array("q"), array("b")
         self.kind, self.line = array("b"), array("q")
         self.audit: list[AuditRow] = []
+        # A face is in ten triplets or so: its cells are read once.
+        self._boxes: dict[tuple[str, ...], Box | None] = {}
         kinds = {name: i for i, name in enumerate(KINDS)}
         seen = good = 0
         first_fault = ""
         for number, cells in _lines(table):
             seen += 1
             where = f"row {number}"
-            fault = _fault(cells)
+            fault = _fault(cells, self._boxes)
             if fault:
                 self.audit.append(AuditRow(where, "bad_row", fault))
                 first_fault = first_fault or f"row {number}: {fault}"
@@ -198,13 +200,16 @@ class _Rows:
         """Return the three faces, or None if one's box is not in its image; say so."""
         found = []
         for i in (0, 5, 10):
-            left, right, top, bottom = cells[i + 1 : i + 5]
-            box = usable_box((float(left), float(top), float(right), float(bottom)))
+            image = tuple(cells[i : i + 5])
+            if image not in self._boxes:
+                left, right, top, bottom = map(float, image[1:])
+                self._boxes[image] = usable_box((left, top, right, bottom))
+            box = self._boxes[image]
             if box is None:
-                detail = f"image {i // 5 + 1}: {left}, {right}, {top}, {bottom}"
+                detail = f"image {i // 5 + 1}: {', '.join(image[1:])}"
                 self.audit.append(AuditRow(where, "bad_box", detail))
                 return None
-            found.append((cells[i], box))
+            found.append((image[0], box))
         if len(set(found)) < len(found):
             self.audit.append(AuditRow(where, "bad_row", "names one face twice"))
             return None
@@ -249,20 +254,25 @@ def _lines(table: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{table}: {error.strerror}", "Give the path of FEC's CSV.") from error
 
 
-def _fault(cells: list[str]) -> str:
-    """Return why a row is no triplet, "" where it is one. Its boxes are numbers then."""
+def _fault(cells: list[str], known: Container[tuple[str, ...]]) -> str:
+    """Return why a row is no triplet, "" where it is one. Its boxes are numbers then.
+
+    Images that are `known`, by their five cells, are as they should be.
+    """
     if len(cells) < KIND + 3:
         return f"has {len(cells)} cells, a triplet at least {KIND + 3}"
     if cells[KIND] not in KINDS:
         return f"'{cells[KIND][:40]}' is no kind of triplet"
     for i in (0, 5, 10):
+        if tuple(cells[i : i + 5]) in known:
+            continue
         if not cells[i] or "�" in cells[i]:
             return f"image {i // 5 + 1} has no readable address"
-        try:
-            for cell in cells[i + 1 : i + 5]:
+        for cell in cells[i + 1 : i + 5]:
+            try:
                 float(cell)
-        except ValueError:
-            return f"'{cell[:40]}' in the box of image {i // 5 + 1} is no number"
+            except ValueError:
+                return f"'{cell[:40]}' in the box of image {i // 5 + 1} is no number"
     votes = [cell for cell in cells[KIND + 2 :: 2] if cell]
     if not votes:
         return "has no vote"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 
 from affectflow.teacher.faces import SUFFIXES
 
 NAME_LENGTH = 20
+ODD = frozenset("\\\0\r\n")
 
 
 def image_name(url: str) -> str:
@@ -19,7 +20,7 @@ def image_name(url: str) -> str:
     The suffix is the address's own where that is an image's, else ``.jpg``; readers look at the
     content alone.
     """
-    suffix = PurePosixPath(last_part(url)).suffix.lower()
+    suffix = "." + last_part(url).rpartition(".")[2].lower()
     suffix = suffix if suffix in SUFFIXES else ".jpg"
     return hashlib.sha256(url.encode()).hexdigest()[:NAME_LENGTH] + suffix
 
@@ -29,11 +30,9 @@ def last_part(url: str) -> str:
 
     It is taken as it stands: ``%2e%2e%2f`` stays what it is, and hidden files are not looked for.
     """
-    try:
-        name = urlsplit(url).path.rpartition("/")[2]
-    except ValueError:
-        return ""
-    odd = name.startswith(".") or any(c in name for c in "\\\0\r\n") or len(name) > 255
+    path = url.partition("://")[2].partition("#")[0].partition("?")[0]
+    name = path.rpartition("/")[2] if "/" in path else ""
+    odd = name.startswith(".") or len(name) > 255 or not ODD.isdisjoint(name)
     return "" if odd else name
 
 
@@ -47,18 +46,24 @@ class ImageFolder:
     ----------
     folder : Path
         It is listed once. A folder that is not there is an empty one.
-    urls : iterable of str
+    urls : sequence of str
         All addresses that the folder is for.
     """
 
-    def __init__(self, folder: Path, urls: Iterable[str]) -> None:
+    def __init__(self, folder: Path, urls: Sequence[str]) -> None:
         self.folder = folder
         self._names = _files(folder)
-        self._urls: dict[str, str | None] = {}
-        for url in urls:
+        self._urls = urls
+
+    @cached_property
+    def _whose(self) -> dict[str, str | None]:
+        """Last part -> its address; None where it has several."""
+        whose: dict[str, str | None] = {}
+        for url in self._urls:
             name = last_part(url)
-            if self._urls.setdefault(name, url) != url:
-                self._urls[name] = None
+            if whose.setdefault(name, url) != url:
+                whose[name] = None
+        return whose
 
     def find(self, url: str) -> Path | None:
         """Return the file of an address's image, or None."""
@@ -66,14 +71,14 @@ class ImageFolder:
         if name in self._names:
             return self.folder / name
         name = last_part(url)
-        if name and name in self._names and self._urls.get(name) == url:
+        if name and name in self._names and self._whose.get(name) == url:
             return self.folder / name
         return None
 
     def is_ambiguous(self, url: str) -> bool:
         """Return whether a file has the address's last part, but may be another's image."""
         name = last_part(url)
-        return name in self._names and self._urls.get(name) is None
+        return name in self._names and self._whose.get(name) is None
 
 
 def _files(folder: Path) -> set[str]:
