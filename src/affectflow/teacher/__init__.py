@@ -1,0 +1,1 @@
+"""Training extractor 1 (`fecnet`) on triplets of faces and on expressions."""

@@ -1,0 +1,28 @@
+"""Download the photos that Google's FEC triplets link to; run it again to go on."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from affectflow.commandline import run, settings
+from affectflow.teacher.download import Manners, download_fec
+
+
+def main(arguments: Namespace) -> None:
+    manners = Manners(workers=arguments.workers, per_host=arguments.per_host, delay=arguments.delay)
+    download_fec(arguments.fec, arguments.report, manners, retry_dead=arguments.retry_dead_links)
+
+
+parser = ArgumentParser(description=__doc__)
+parser.add_argument(
+    "--fec", type=settings, required=True, help="teacher.fec in the config: train, test, images"
+)
+parser.add_argument("--report", type=Path, required=True, help="CSV of dead links to write")
+parser.add_argument("--workers", type=int, default=Manners.workers, help="requests at once")
+parser.add_argument("--per-host", type=int, default=Manners.per_host, help="of them, to one host")
+parser.add_argument(
+    "--delay", type=float, default=Manners.delay, help="seconds between requests to one host"
+)
+parser.add_argument(
+    "--retry-dead-links", action="store_true", help="ask again for what was not there"
+)
+run(parser, main)
