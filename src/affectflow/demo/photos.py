@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from affectflow.demo.portrait import CENTRE, Image, Layers, cut_layers
-from affectflow.demo.portrayals import NON_FACE, Portrayal
+from affectflow.demo.portrayals import LOOKS_STREAM, NON_FACE, Portrayal
 from affectflow.demo.subject import Seat, Subject
 
 JPEG_QUALITY = 92
@@ -105,7 +105,7 @@ def _layers() -> Layers:
 # a process takes one identity's images after another's, and its backdrop is costly
 @lru_cache(maxsize=1)
 def _sitter(identity: int, seed: int) -> tuple[Subject, Seat, Image]:
-    rng = np.random.default_rng([seed, identity])
+    rng = np.random.default_rng([seed, identity, LOOKS_STREAM])
     subject = Subject(_layers(), rng)
     seat = subject.take_seat(rng)
     return subject, seat, subject.backdrop(seat)

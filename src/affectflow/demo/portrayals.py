@@ -36,6 +36,8 @@ _AFFECT = (  # valence and arousal at full strength
 MILD, STRONG = (0.65, 0.8), (1.2, 1.35)  # apart, so that one class has odd ones, too
 JITTER = 0.04
 
+# last words of seeds, beyond any image's number: an identity's faces and looks are drawn apart
+FACES_STREAM, LOOKS_STREAM = 1000, 1001
 _OTHERS = 900  # first number of an image without a class
 _OTHERS_EACH = 2
 
@@ -83,7 +85,7 @@ def portray(first: int, identities: int, per_identity: int, seed: int) -> list[P
     """Plan the images of so many identities, numbered from `first`; the classes take turns."""
     images = []
     for identity in range(first, first + identities):
-        rng = np.random.default_rng([seed, identity])
+        rng = np.random.default_rng([seed, identity, FACES_STREAM])
         for number in range(per_identity):
             # by turns from another start for each, so that few images are of every class, too
             expression = (identity + number) % len(CLASSES)
