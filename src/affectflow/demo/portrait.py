@@ -57,12 +57,30 @@ class Expression:
         0 is relaxed; 1 pulls the inner brows down and the corners of the mouth with them.
     raised : float
         0 is relaxed; 1 lifts one brow.
+    smile : float
+        0 is relaxed; 1 draws the corners of the mouth up and apart, -1 down.
+    brows : float
+        0 is relaxed; 1 lifts both brows, -1 sinks them.
+    worry : float
+        0 is relaxed; 1 slants the brows, their inner ends up.
+    sneer : float
+        0 is relaxed; 1 wrinkles the nose and lifts the upper lip off the teeth.
+    smirk : float
+        0 is relaxed; 1 draws one corner of the mouth up and out.
+    purse : float
+        0 is relaxed; 1 narrows the mouth to an O, -1 stretches it.
     """
 
     eyes: float
     mouth: float
     frown: float
     raised: float
+    smile: float = 0.0
+    brows: float = 0.0
+    worry: float = 0.0
+    sneer: float = 0.0
+    smirk: float = 0.0
+    purse: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +164,14 @@ def _bump(x: Field, y: Field, at: tuple[float, float], sx: float, sy: float) -> 
     return np.exp(-(((x - at[0]) / sx) ** 2) - ((y - at[1]) / sy) ** 2).astype(np.float32)
 
 
+def _wrinkles(x: Field, y: Field) -> Field:
+    """Folds across the root of the nose, and from its wings to the mouth's corners."""
+    across = sum(_bump(x, y, (225.0, height), 8, 1.2) for height in (103.0, 107.5, 112.0))
+    beside = np.abs(x - 224.0) - (14 + 0.5 * (y - 118))
+    folds = np.exp(-((beside / 1.8) ** 2) - ((y - 127) / 10) ** 2)
+    return np.asarray(across + folds, np.float32)
+
+
 class Face:
     """A head that takes expressions.
 
@@ -173,19 +199,29 @@ class Face:
     @cached_property
     def _fields(self) -> dict[str, Field]:
         x, y = self._x, self._y
-        across = (x - MOUTH[0]) / MOUTH_HALF_WIDTH
         (lx, ly), (rx, ry) = BROWS
         eyes = [_bump(x, y, eye, 17, 11) for eye in EYES]
         return {
-            "eyes_x": sum((x - ex) * near for (ex, _), near in zip(EYES, eyes, strict=True)),
-            "eyes_y": sum((y - ey) * near for (_, ey), near in zip(EYES, eyes, strict=True)),
-            "lips": np.maximum(0, 1 - across**2).astype(np.float32),
+            "eyes_x": np.asarray(
+                sum((x - ex) * near for (ex, _), near in zip(EYES, eyes, strict=True)), np.float32
+            ),
+            "eyes_y": np.asarray(
+                sum((y - ey) * near for (_, ey), near in zip(EYES, eyes, strict=True)), np.float32
+            ),
             "jaw": np.exp(-(((x - MOUTH[0]) / 38) ** 2)).astype(np.float32),
             "corners": _bump(x, y, (202.0, 140.0), 9, 9) + _bump(x, y, (245.0, 140.0), 9, 9),
             "inner": _bump(x, y, (lx + 9, ly), 11, 7) + _bump(x, y, (rx - 10, ry), 11, 7),
             "one": _bump(x, y, (lx, ly), 15, 7),
             "scowl": _bump(x, y, (225.0, 97.0), 40, 14),
             "crease": _bump(x, y, (220.5, 95), 1.3, 8) + _bump(x, y, (229.5, 95), 1.3, 8),
+            "left_corner": _bump(x, y, (201.0, 140.0), 12, 12),
+            "right_corner": _bump(x, y, (246.0, 140.0), 12, 12),
+            "outer": _bump(x, y, (lx - 9, ly), 10, 8) + _bump(x, y, (rx + 9, ry), 10, 8),
+            "both": _bump(x, y, (lx, ly), 20, 8) + _bump(x, y, (rx, ry), 20, 8),
+            "upper_lip": _bump(x, y, (MOUTH[0], 135.0), 20, 7),
+            "mouth": _bump(x, y, (MOUTH[0], 144.0), 32, 18),
+            "nostrils": _bump(x, y, (212.0, 122.0), 9, 8) + _bump(x, y, (236.0, 122.0), 9, 8),
+            "wrinkles": _wrinkles(x, y),
         }
 
     def express(self, expression: Expression) -> Image:
@@ -201,13 +237,16 @@ class Face:
         texture[self._band][..., :3] = self._draw_lids(expression.eyes)
 
         opening = expression.mouth * 34 + 1.5
-        lips = MOUTH[1] + opening * fields["lips"]
+        arch = self._arch(expression.purse)
+        lips = MOUTH[1] + opening * arch
         below = np.clip((y - lips) / (CHIN - MOUTH[1]), 0, 1)
-        drop = (opening - SMILE_GAP) * (fields["lips"] * (1 - below) + 0.75 * fields["jaw"] * below)
+        drop = (opening - SMILE_GAP) * (arch * (1 - below) + 0.75 * fields["jaw"] * below)
         source_x = x - 0.6 * expression.eyes * fields["eyes_x"]
         source_y = y - np.where(y > lips, drop, 0) - 0.6 * expression.eyes * fields["eyes_y"]
         source_y -= expression.frown * (8 * fields["inner"] + 7 * fields["corners"])
         source_y += expression.raised * 6 * fields["one"]
+        shift_x, shift_y = self._beyond_states(expression)
+        source_x, source_y = source_x - shift_x, source_y - shift_y
         patch = cv2.remap(
             texture,
             ((source_x - ORIGIN[0]) * SCALE).astype(np.float32),
@@ -218,11 +257,30 @@ class Face:
 
         inside = np.clip(1.5 * (y - MOUTH[1]), 0, 1) * np.clip(1.5 * (lips - y), 0, 1)
         teeth = np.clip((0.25 * opening - (y - MOUTH[1])) * 1.5, 0, 1)
-        light = 1 - 0.9 * inside * (fields["lips"] > 0) * (1 - teeth)
+        light = 1 - 0.9 * inside * (arch > 0) * (1 - teeth)
         light *= 1 - expression.frown * (0.35 * fields["crease"] + 0.2 * fields["scowl"])
+        light *= 1 - expression.sneer * 0.45 * fields["wrinkles"]
         patch[..., :3] = (patch[..., :3] * light[..., None]).astype(np.uint8)
         texture[self._face] = patch
         return texture
+
+    def _arch(self, purse: float) -> Field:
+        """The shape of an open lower lip: 1 in the middle, 0 beyond the corners."""
+        across = (self._x - MOUTH[0]) / (MOUTH_HALF_WIDTH * (1 - 0.35 * purse))
+        return np.maximum(0, 1 - across**2).astype(np.float32)
+
+    def _beyond_states(self, expression: Expression) -> tuple[Field, Field]:
+        """How far each place moves, in photograph pixels, by what no state of DAiSEE uses."""
+        face, fields = expression, self._fields
+        left, right = fields["left_corner"], fields["right_corner"]
+        across = (self._x - MOUTH[0]) * fields["mouth"]
+        shift_x = 5 * max(face.smile, 0) * (right - left) + 10 * face.smirk * right
+        shift_x += 3 * face.sneer * across / 20 - 0.3 * face.purse * across
+        shift_y = -8 * face.smile * (left + right) - 15 * face.smirk * right
+        shift_y -= 8 * face.brows * fields["both"]
+        shift_y -= face.worry * (9 * fields["inner"] - 4 * fields["outer"])
+        shift_y -= face.sneer * (6 * fields["upper_lip"] + 5 * fields["nostrils"])
+        return shift_x, shift_y
 
     def _draw_lids(self, openness: float) -> Image:
         shut = 1 - openness
