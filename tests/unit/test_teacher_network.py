@@ -34,7 +34,7 @@ def test_heads_are_two_linear_layers_on_128_numbers(teacher):
     assert heads == HEADS
     assert len(EXPRESSION.levels) == 8
     count = sum(each.numel() for each in teacher.parameters())
-    assert count - sum(each.numel() for each in own.values()) == 128 * 40 + 40
+    assert count == sum(each.numel() for each in own.values()) + 128 * 40 + 40 == 15_554_728
 
 
 def test_joint_batch_of_the_real_network(teacher):
@@ -117,3 +117,16 @@ def test_frozen_base_gets_no_gradient_and_the_rest_does():
 def test_a_backbone_without_a_base_can_not_be_a_teacher():
     with pytest.raises(AttributeError, match="base"):
         Teacher(replace(TINY, build=lambda: torch.nn.Sequential(torch.nn.Conv2d(3, 10, 1))))
+
+
+def test_heads_compute_in_full_precision_within_autocast():
+    teacher = Teacher(TINY)
+    images = torch.randint(0, 256, (7, SIZE, SIZE, 3), dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        embedding = teacher.embed(images)
+        embeddings, logits = teacher(images, 2)
+        assert embedding.dtype == torch.bfloat16
+    assert embeddings.dtype == logits.dtype == torch.float32
+    torch.testing.assert_close(embeddings.norm(dim=2), torch.ones(2, 3), rtol=1e-6, atol=1e-6)
+    (embeddings.sum() + logits.sum()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in teacher.parameters())

@@ -97,12 +97,17 @@ class Teacher(nn.Module):
 
     def compare(self, embedding: Tensor) -> Tensor:
         """Return FEC's embeddings (n, 32) float32, of length 1."""
-        # bf16 has 8 bits: a length of 1 and the distances are float32's.
-        return functional.normalize(self.heads["fec"](embedding).float(), dim=1)
+        return functional.normalize(self._head("fec", embedding), dim=1)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return AffectNet's logits (n, 8) float32."""
-        return self.heads["affectnet"](embedding).float()
+        return self._head("affectnet", embedding)
+
+    def _head(self, name: str, embedding: Tensor) -> Tensor:
+        # bf16 keeps 8 bits, of which a distance between similar faces would leave few.
+        with torch.autocast(embedding.device.type, enabled=False):
+            head = self.heads[name]
+            return head(embedding.to(next(head.parameters()).dtype)).float()
 
     def weights(self) -> dict[str, Tensor]:
         """Return the backbone's weights under their own names, the heads' below ``heads.``."""
