@@ -15,6 +15,7 @@ from study import CHECKOUT, SMALL, Study, copy_checkout
 
 from affectflow.demo.corpus import generate, write_corpus
 from affectflow.demo.empty import write_empty_daisee
+from affectflow.demo.expressions import write_expressions
 from affectflow.demo.plan import plan_corpus
 
 # How long an example takes is the machine's matter.
@@ -84,6 +85,14 @@ def demo(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Study(CHECKOUT, folder, {"dataset": {"root": str(demo_corpus)}}).run()
     assert run.code == 0, run.out
     return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def expressions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small pair of data sets to train the teacher on, in their distributed formats."""
+    root = tmp_path_factory.mktemp("expressions")
+    write_expressions(root, identities=12, per_identity=4, triplets=24)
+    return root
 
 
 @pytest.fixture

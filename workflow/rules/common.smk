@@ -289,6 +289,28 @@ def head_and_loss(training):
     )
 
 
+TEACHER = SETTINGS["teacher"]
+TEACHER_BASE = TEACHER["base"]
+# Where the job works. What it left there when the controller died is taken up again.
+TEACHER_RUN = "results/teacher/run"
+
+
+def teacher_tables(wildcards):
+    """Digests of the tables; what was downloaded since is seen by `--forcerun index_teacher`."""
+    return [
+        sha256(path) if path.is_file() else str(key)
+        for data in ("fec", "affectnet")
+        for key, given in sorted(TEACHER[data].items())
+        if given
+        for path in [Path(given).expanduser()]
+    ]
+
+
+def teacher_base_identity(wildcards):
+    settings = {"weights": TEACHER_BASE}
+    return preflight.weights_identity(settings, SETTINGS["seed"])
+
+
 # Fixed, whatever --cores is: the number of threads decides the last bits of a sum.
 TRAINING_THREADS = 1
 

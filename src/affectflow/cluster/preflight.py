@@ -64,7 +64,8 @@ def claim(folder: Path, submits: bool) -> None:
         )
     # Jobs of a controller that died go on without it, whatever the next one is.
     submitted = last is not None and last.executor == "slurm" and slurm.installed()
-    if left := slurm.jobs(folder) if submits or submitted else []:
+    jobs = slurm.jobs(folder) if submits or submitted else []
+    if left := [job for job in jobs if not job.run.startswith(slurm.DETACHED)]:
         raise UserError(
             f"{folder}: {len(left)} job(s) of an earlier run are still in SLURM's queue:\n"
             f"{_listed(left)}",

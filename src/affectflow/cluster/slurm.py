@@ -13,6 +13,8 @@ from pathlib import Path
 from affectflow.errors import UserError
 
 SECONDS = 20
+DETACHED = "affectflow-detached-"
+"""How the names of jobs begin that outlive their controller: the next one takes them up again."""
 # As Snakemake's executor writes it; wildcards are joined by _, and a folder's / is one too.
 COMMENT = re.compile(r"rule_(?P<rule>[a-z_]+?)(?:_wildcards_(?P<wildcards>.*))?$")
 

@@ -11,6 +11,7 @@ from affectflow import registry
 from affectflow.config.check import check
 from affectflow.config.experiments import Experiments, read_experiments
 from affectflow.errors import UserError
+from affectflow.teacher.settings import read_settings
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,5 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
             f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
             "Set faces.margin to less than faces.crop_size.",
         )
+    read_settings(settings["teacher"]["training"], "config: teacher.training")
     return Study(settings, read_experiments(settings, checkout))

@@ -1,0 +1,91 @@
+"""The teacher's faces, looked at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from teacher_config import teacher
+
+from affectflow.errors import UserError
+from affectflow.teacher.affectnet import read_affectnet
+from affectflow.teacher.fec import read_fec
+from affectflow.teacher.index import AUDIT, index_digest, read_index, write_index
+from affectflow.teacher.job import Request, is_finished
+
+
+@pytest.fixture(scope="module")
+def index(expressions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("index")
+    write_index(teacher(expressions), folder)
+    return folder
+
+
+def test_what_is_read_is_what_the_readers_gave(expressions: Path, index: Path) -> None:
+    config, data = teacher(expressions), read_index(index)
+    for split, key in (("train", "train"), ("validation", "test")):
+        wanted, _ = read_fec(Path(config["fec"][key]), Path(config["fec"]["images"]))
+        found = getattr(data, f"{split}_triplets")
+        assert found.odd.tolist() == wanted.odd.tolist()
+        assert found.kind.tolist() == wanted.kind.tolist()
+        for one, two in zip(found.index.ravel(), wanted.index.ravel(), strict=True):
+            assert found.faces[one].path == wanted.faces[two].path.absolute()
+            np.testing.assert_allclose(found.faces[one].box, wanted.faces[two].box)
+        assert len(found.faces) == len({wanted.faces[i] for i in wanted.index.ravel()})
+    shown, _ = read_affectnet(Path(config["affectnet"]["train"]))
+    found = data.train_expressions
+    assert found.expression.tolist() == shown.expression.tolist()
+    assert [face.box for face in found.faces] == [None] * len(shown.faces)
+    assert all(face.box for face in data.validation_expressions.faces), "a manifest has boxes"
+
+
+def test_no_identity_is_on_two_sides(index: Path) -> None:
+    data = read_index(index)
+
+    def identities(*parts: str) -> set[str]:
+        return {face.path.stem[:4] for part in parts for face in getattr(data, part).faces}
+
+    train = identities("train_triplets", "train_expressions")
+    assert train and not train & identities("validation_triplets", "validation_expressions")
+
+
+def test_what_is_not_used_is_said(index: Path) -> None:
+    statuses = set(pandas.read_csv(index / AUDIT)["status"])
+    assert {"missing_image", "broken_image", "tie", "lost_triplet"} <= statuses
+
+
+def test_same_data_same_digest(expressions: Path, index: Path, tmp_path: Path) -> None:
+    write_index(teacher(expressions), tmp_path)
+    assert index_digest(tmp_path) == index_digest(index)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [("fec", "train"), ("fec", "test"), ("fec", "images"), ("affectnet", "validation")],
+)
+def test_what_is_not_set_is_named(expressions: Path, tmp_path: Path, data: str, key: str) -> None:
+    config = teacher(expressions)
+    config[data] = {**config[data], key: None}
+    with pytest.raises(UserError, match=rf"teacher\.{data}\.{key}: is not set") as error:
+        write_index(config, tmp_path)
+    assert error.value.remedy
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"triplets.csv: no such file\n  Run snakemake"):
+        read_index(tmp_path)
+
+
+def test_a_request_is_its_content(index: Path, tmp_path: Path) -> None:
+    request = Request(index, settings={"epochs": 3})
+    assert request.digest() == Request(index, settings={"epochs": 3, "alpha": 0.1}).digest()
+    assert request.digest() == Request(index, settings={"epochs": 3}, workers=7).digest()
+    others = [
+        Request(index, settings={"epochs": 4}),
+        Request(index, settings={"epochs": 3}, code="other"),
+        Request(index, settings={"epochs": 3}, threads=2),
+    ]
+    assert len({request.digest(), *(other.digest() for other in others)}) == 4
+    assert not is_finished(request, tmp_path)
