@@ -33,7 +33,7 @@ rule index_teacher:
         "logs/teacher/index_teacher.log",
     conda:
         ENVIRONMENT
-    threads: 4
+    threads: 2
     resources:
         mem_mb=doubling(8000),
         runtime=longer(120),
