@@ -22,5 +22,5 @@ def teacher(expressions: Path, **place: Any) -> dict[str, Any]:
         },
         "base": "random",
         "training": {"epochs": 2, "batch_size": 12},
-        "place": {"gpus": 0, "cpus": 1, "processes": 2, "memory_gb": 4, **place},
+        "place": {"gpus": 0, "cpus": 1, "processes": 2, "memory_gb": 8, **place},
     }
