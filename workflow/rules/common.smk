@@ -136,18 +136,24 @@ def planned_index():
     A mistake in the data set ends the program here: an exception of an input function would be
     shown with its traceback.
     """
+    claim_folder()
     try:
-        if not workflow.dryrun and workflow.executor_plugin:
-            claim_folder()
         return preflight.check(STUDY)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
 
 
+@cache
 def claim_folder():
+    """Make sure, once the DAG is planned, that nobody else works here."""
     from affectflow.cluster.preflight import claim
 
-    claim(Path.cwd(), submits=workflow.non_local_exec)
+    if workflow.dryrun or not workflow.executor_plugin:
+        return
+    try:
+        claim(Path.cwd(), submits=workflow.non_local_exec)
+    except UserError as error:
+        sys.exit(f"\nerror: {error}")
 
 
 def digest_of(folder):
@@ -293,6 +299,18 @@ TEACHER = SETTINGS["teacher"]
 TEACHER_BASE = TEACHER["base"]
 # Where the job works. What it left there when the controller died is taken up again.
 TEACHER_RUN = "results/teacher/run"
+
+
+def teacher_argument(settings):
+    """As `argument`; the teacher's jobs know no index, with which a folder is claimed otherwise."""
+    text = json.dumps(settings, sort_keys=True)
+
+    def claimed(wildcards):
+        if PLANNING:
+            claim_folder()
+        return text
+
+    return claimed
 
 
 def teacher_tables(wildcards):

@@ -19,7 +19,7 @@ rule download_fec:
     params:
         script=script("download_fec.py"),
         # What was downloaded stays in the folder, whatever the code was.
-        fec=argument(TEACHER["fec"]),
+        fec=teacher_argument(TEACHER["fec"]),
     shell:
         "python {params.script:q} --fec {params.fec:q} --report {output} > {log} 2>&1"
 
@@ -92,7 +92,7 @@ rule train_teacher:
     params:
         script=script("train_teacher.py"),
         device=DEVICE,
-        training=argument({"seed": SETTINGS["seed"]} | TEACHER["training"]),
+        training=teacher_argument({"seed": SETTINGS["seed"]} | TEACHER["training"]),
         place=Untracked(json.dumps(TEACHER["place"])),
         base=lambda wildcards, input: f"--base {input.base}" if input.base else "",
         folder=Untracked(TEACHER_RUN),
