@@ -16,7 +16,7 @@ test: $(READY)
 	$(BIN)/pytest
 
 check: $(READY)
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

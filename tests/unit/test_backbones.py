@@ -56,6 +56,7 @@ def test_no_crops(name: str, weights: dict[str, Path]) -> None:
     assert found.shape == (0, backbone(name).dim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names("backbones.models"))
 def test_a_shard_of_faces_is_embedded(name: str, weights: dict[str, Path], tmp_path: Path) -> None:
     mask = np.array([True, False, True])
@@ -105,6 +106,7 @@ def test_resnet18_is_torchvisions_up_to_its_pooling(tmp_path: Path) -> None:
     assert np.allclose(found.embed(CROPS), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_inception_is_facenets(tmp_path: Path) -> None:
     torch.manual_seed(5)
     reference = InceptionResnetV1(pretrained=None).eval()
@@ -145,6 +147,7 @@ SIZES = {
 }
 
 
+@pytest.mark.slow
 def test_fecnet_has_the_documented_shapes_and_sizes() -> None:
     network = backbone("fecnet").build().eval()
     found: dict[str, tuple[int, ...]] = {}
@@ -160,6 +163,7 @@ def test_fecnet_has_the_documented_shapes_and_sizes() -> None:
     assert sum(sizes.values()) == 15_549_568
 
 
+@pytest.mark.slow
 def test_fecnets_base_is_facenets_up_to_mixed_7a() -> None:
     """The published weights of the whole network fit its beginning, and give the same map."""
     torch.manual_seed(5)
@@ -178,6 +182,7 @@ def test_fecnets_base_is_facenets_up_to_mixed_7a() -> None:
     assert pixels.min() == -127.5 / 128 and pixels.max() == 127.5 / 128
 
 
+@pytest.mark.slow
 def test_fecnet_from_a_checkpoint_of_its_training(tmp_path: Path) -> None:
     """The heads that it is trained with are left out; what is embedded is the mean over places."""
     torch.manual_seed(5)

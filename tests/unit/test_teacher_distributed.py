@@ -18,6 +18,8 @@ from affectflow.errors import UserError
 from affectflow.teacher.distributed import CrossBatchNorm, Group, cross_batch_norm, joined
 from affectflow.teacher.training import train_teacher
 
+pytestmark = pytest.mark.slow
+
 WORLD = 2
 
 

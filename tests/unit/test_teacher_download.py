@@ -34,6 +34,8 @@ from affectflow.teacher.fec import read_fec
 from affectflow.teacher.urls import image_name
 from affectflow.video import jpeg
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 FACE = jpeg.encode(astronaut()[::8, ::8]).tobytes()
 HASTY = Manners(delay=0, timeout=0.5, patience=2, tries=3, backoff=0.01, longest_wait=3)

@@ -43,6 +43,8 @@ from affectflow.training.predict import predict
 from affectflow.training.tuned_model import CHUNK, TunedModel, tuned_names
 from affectflow.training.tuner import CropFeed, Tuner
 
+pytestmark = pytest.mark.slow
+
 Study = dict[str, Any]
 NEVER = 1e-12
 """A learning rate at which nothing moves."""
