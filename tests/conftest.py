@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from needs import lacking
 from reliability import write_table
@@ -21,6 +24,8 @@ from affectflow.demo.plan import plan_corpus
 # How long an example takes is the machine's matter.
 settings.register_profile("affectflow", deadline=None)
 settings.load_profile("affectflow")
+
+Once = Callable[[str, Callable[[Path], None]], Path]
 
 SURVIVED = pytest.StashKey[list[tuple[str, str, str]]]()
 
@@ -41,9 +46,30 @@ def real_corpus(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder once for all the processes of the tests."""
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
+
+    def once(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = top / name, top / f"{name}.made"
+        with FileLock(top / f"{name}.lock"):
+            if not made.exists():
+                make(folder)
+                made.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def small_corpus(once: Once) -> Path:
     """A dozen clips of the demo corpus: three training subjects, one to validate, two to test."""
-    root = tmp_path_factory.mktemp("small") / "corpus"
+    return once("small_corpus", write_small_corpus)
+
+
+def write_small_corpus(root: Path) -> None:
     sizes = {"Train": 3, "Validation": 1, "Test": 2}
     plan = plan_corpus(1)
     subjects = {
@@ -53,7 +79,6 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = [clip for clip in plan if clip.subject in subjects[clip.split]]
     chosen = [clip for clip in clips if clip.name[6:10] in ("0001", "0002")]
     write_corpus(chosen, root, 1, 2)
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -71,20 +96,21 @@ def finished(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> St
 
 
 @pytest.fixture(scope="session")
-def demo_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_corpus(once: Once) -> Path:
     """The demo's videos and labels."""
-    root = tmp_path_factory.mktemp("demo_corpus") / "corpus"
-    generate(root)
-    return root
+    return once("demo_corpus", generate)
 
 
 @pytest.fixture(scope="session")
-def demo(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(demo_corpus: Path, once: Once) -> Path:
     """The results of the demo."""
-    folder = tmp_path_factory.mktemp("demo")
-    run = Study(CHECKOUT, folder, {"dataset": {"root": str(demo_corpus)}}).run()
-    assert run.code == 0, run.out
-    return folder / "results"
+
+    def make(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        run = Study(CHECKOUT, folder, {"dataset": {"root": str(demo_corpus)}}).run()
+        assert run.code == 0, run.out
+
+    return once("demo", make) / "results"
 
 
 @pytest.fixture(scope="session")
@@ -145,5 +171,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path, rows = session.config.getoption("--reliability"), session.config.stash[SURVIVED]
-    if path and session.testsfailed == 0:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["survived"] = rows
+    elif path and session.testsfailed == 0:
         write_table(path, rows)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what the tests of another process saw."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[SURVIVED] += map(tuple, output.get("survived", []))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the cluster's tests, which mostly wait, a process of their own beside all others."""
+    cluster = Path(__file__).parent / "cluster"
+    for item in items:
+        lane = "cluster" if item.path.is_relative_to(cluster) else "machine"
+        item.add_marker(pytest.mark.xdist_group(lane))
