@@ -14,7 +14,7 @@ demo: demo/corpus
 
 # The cluster's tests wait a lot: a second process runs the others meanwhile.
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2
 
 check: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"

@@ -15,6 +15,7 @@ from hypothesis import settings
 from needs import lacking
 from reliability import write_table
 from study import CHECKOUT, SMALL, Study, copy_checkout
+from xdist.scheduler import LoadScopeScheduling
 
 from affectflow.demo.corpus import generate, write_corpus
 from affectflow.demo.empty import write_empty_daisee
@@ -184,10 +185,13 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash[SURVIVED] += map(tuple, output.get("survived", []))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the cluster's tests, which mostly wait, a process of their own beside all others."""
-    cluster = Path(__file__).parent / "cluster"
-    for item in items:
-        lane = "cluster" if item.path.is_relative_to(cluster) else "machine"
-        item.add_marker(pytest.mark.xdist_group(lane))
+class Lanes(LoadScopeScheduling):
+    """The cluster's tests, which mostly wait, in a process of their own beside all others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "cluster" if nodeid.startswith("tests/cluster/") else "machine"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    return Lanes(config, log)
