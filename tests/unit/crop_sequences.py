@@ -12,6 +12,7 @@ import numpy as np
 import pandas
 import torch
 from torch import Tensor, nn
+from training_job import job
 
 from affectflow import registry
 from affectflow.backbones.spec import Backbone
@@ -148,8 +149,7 @@ def write_study(folder: Path, garbage: bytes = b"", seed: int = 0) -> dict[str, 
         "faces": shards,
         "backbone": "tiny",
         "weights": folder / "tiny.safetensors",
-        "clips": folder / "clips.csv",
-        "tasks": folder / "tasks.json",
+        "tables": folder,
     }
 
 
@@ -170,16 +170,9 @@ def tune(study: dict[str, Any], folder: Path, **keys: Any) -> dict[str, bytes]:
     folder.mkdir(parents=True, exist_ok=True)
     with registered():
         fine_tune(
-            **study,
-            training={**QUICK, **keys},
-            seed=3,
-            device=CPU,
-            threads=1,
-            checkpoint=folder / "checkpoint.pt",
-            code_digest="",
-            model=folder / "model.safetensors",
-            description=folder / "model.json",
-            history=folder / "history.csv",
-            predictions=folder / "predictions.csv",
+            study["faces"],
+            study["backbone"],
+            study["weights"],
+            job(folder, {**QUICK, **keys}, study["tables"], seed=3),
         )
     return {name: (folder / name).read_bytes() for name in OUTPUTS}

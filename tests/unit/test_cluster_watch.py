@@ -254,7 +254,7 @@ def test_counts_add_up(
 def test_what_became_of_the_controller(tmp_path: Path) -> None:
     begin(tmp_path)
     lock(tmp_path)
-    assert f"running on {os.uname().nodename}" in text(tmp_path, [])
+    assert f"running on {os.uname().nodename}" in flat(tmp_path, [])
     change(tmp_path, host="login2")
     assert "if that is still there (ssh login2 ps -p" in flat(tmp_path, [])
     change(tmp_path, host=os.uname().nodename)

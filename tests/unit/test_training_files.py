@@ -10,6 +10,7 @@ import pandas
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from training_job import job
 from training_sequences import TASKS, arrays, predictions, sequences, train
 
 from affectflow.dataset.tasks import write_tasks
@@ -70,30 +71,17 @@ def test_saved_model_and_decisions_give_the_predicted_levels(head, tmp_path):
     table.assign(path="", status="ok", shard=0).to_csv(tmp_path / "clips.csv", index=False)
     write_tasks(tmp_path / "tasks.json", TASKS)
     quick = {"epochs": 3, "lstm_units": [8, 8], "fc_units": [8, 8]} if head == "lstm" else {}
-    files = {"model": tmp_path / "model.safetensors", "description": tmp_path / "model.json"}
-    run.train(
-        embeddings=tmp_path / "joined.h5",
-        clips=tmp_path / "clips.csv",
-        tasks=tmp_path / "tasks.json",
-        training={"head": head, "decide": "calibrated", **quick},
-        seed=1,
-        device=CPU,
-        threads=1,
-        checkpoint=tmp_path / "checkpoint.pt",
-        code_digest="",
-        history=tmp_path / "history.csv",
-        predictions=tmp_path / "predictions.csv",
-        **files,
-    )
-    said = read_description(files["description"])
+    asked = job(tmp_path, {"head": head, "decide": "calibrated", **quick}, tmp_path)
+    run.train(tmp_path / "joined.h5", asked)
+    said = read_description(asked.description)
     assert [decision.rule for decision in said.decisions] == ["calibrated", "mode"]
     assert list(said.tasks) == TASKS
     assert said.own["trained"]["libraries"]["scikit-learn"] == version("scikit-learn")
-    written = pandas.read_csv(tmp_path / "predictions.csv")
+    written = pandas.read_csv(asked.predictions)
     if head == "lstm":
-        found = predict(load_model(*files.values(), CPU), sequences())
+        found = predict(load_model(asked.model, asked.description, CPU), sequences())
     else:
-        found = predict_pooled(load_pooled(*files.values()), sequences(), DECIMALS)
+        found = predict_pooled(load_pooled(asked.model, asked.description), sequences(), DECIMALS)
     for task, decision, p in zip(said.tasks, said.decisions, found, strict=True):
         own = written[written["task"] == task.name]
         assert np.array_equal(decision(p), own["predicted"])

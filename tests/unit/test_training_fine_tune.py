@@ -23,6 +23,7 @@ import torch
 from crop_sequences import CPU, OUTPUTS, QUICK, TASKS, TINY, registered, tune, write_study
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from training_job import job
 
 from affectflow import registry
 from affectflow.backbones.embed import Embedder, embed_shards, stack
@@ -79,7 +80,7 @@ def opened(
     network.load_state_dict(load_file(study["weights"]))
     with open_crops(study["faces"]) as (shards, found):
         source = Untuned(shards, TINY, network, CPU, seals or found)
-        yield source, read_clips(study["clips"], TASKS)
+        yield source, read_clips(study["tables"] / "clips.csv", TASKS)
 
 
 def mask_and_names(source: Untuned) -> tuple[np.ndarray, list[str]]:
@@ -415,11 +416,7 @@ def test_crops_are_read_when_they_are_asked_for(
 
 def test_an_experiment_that_tunes_nothing_is_refused(study: Study, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fine_tune is not set"), registered():
-        fine_tune(
-            **study, training={}, seed=1, device=CPU, threads=1, checkpoint=tmp_path / "c",
-            code_digest="", model=tmp_path / "m", description=tmp_path / "d",
-            history=tmp_path / "h", predictions=tmp_path / "p",
-        )  # fmt: skip
+        fine_tune(study["faces"], "tiny", study["weights"], job(tmp_path, {}, study["tables"]))
 
 
 def test_the_control_and_the_rest_of_the_choices_go_with_it(study: Study, tmp_path: Path) -> None:

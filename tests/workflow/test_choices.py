@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-import torch
+from training_job import job
 
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
@@ -26,23 +26,9 @@ FLOORS = ("floor", "random")
 
 def predicted(demo: Path, folder: Path, training: dict[str, Any], seed: int) -> pandas.DataFrame:
     """Train an experiment on the demo's embeddings and return its predictions."""
-    predictions = folder / "predictions.csv"
-    train(
-        embeddings=demo / "embeddings" / "resnet18.h5",
-        clips=demo / "dataset" / "clips.csv",
-        tasks=demo / "dataset" / "tasks.json",
-        training=training,
-        seed=seed,
-        device=torch.device("cpu"),
-        threads=1,
-        checkpoint=folder / "checkpoint.pt",
-        code_digest="",
-        model=folder / "model.safetensors",
-        description=folder / "model.json",
-        history=folder / "history.csv",
-        predictions=predictions,
-    )
-    return read_predictions(predictions)
+    asked = job(folder, training, demo / "dataset", seed=seed)
+    train(demo / "embeddings" / "resnet18.h5", asked)
+    return read_predictions(asked.predictions)
 
 
 def minority_recall(rows: pandas.DataFrame) -> float:

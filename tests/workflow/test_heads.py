@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas
 import pytest
-import torch
 from sklearn.metrics import cohen_kappa_score
+from training_job import job
 
 from affectflow.training.run import train
 
@@ -29,23 +29,9 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 def test_engagement_of_unseen_subjects(head: str, demo: Path, tmp_path: Path) -> None:
-    predictions = tmp_path / "predictions.csv"
-    train(
-        embeddings=demo / "embeddings" / "resnet18.h5",
-        clips=demo / "dataset" / "clips.csv",
-        tasks=demo / "dataset" / "tasks.json",
-        training={"head": head, **HEADS[head]},
-        seed=1,
-        device=torch.device("cpu"),
-        threads=1,
-        checkpoint=tmp_path / "checkpoint.pt",
-        code_digest="",
-        model=tmp_path / "model.safetensors",
-        description=tmp_path / "model.json",
-        history=tmp_path / "history.csv",
-        predictions=predictions,
-    )
-    rows = pandas.read_csv(predictions)
+    asked = job(tmp_path, {"head": head, **HEADS[head]}, demo / "dataset")
+    train(demo / "embeddings" / "resnet18.h5", asked)
+    rows = pandas.read_csv(asked.predictions)
     rows = rows[(rows["split"] == "test") & (rows["task"] == "engagement")].dropna(subset="label")
     kappa = cohen_kappa_score(rows["label"], rows["predicted"], weights="quadratic")
     assert kappa >= 0.5, f"quadratic kappa on {rows['subject'].nunique()} subjects"

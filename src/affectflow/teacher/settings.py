@@ -14,6 +14,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "epochs": {"type": "integer", "minimum": 1, "default": 13},
     "batch_size": {"type": "integer", "minimum": 1, "default": 64},
     "learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.005},
+    "schedule": {"enum": ["constant", "cosine"], "default": "constant"},
     "patience": {"type": ["integer", "null"], "minimum": 1, "default": 10},
     "alpha": {"type": "number", "minimum": 0, "default": 0.1},
     "class_weights": {"enum": ["none", "balanced"], "default": "none"},
@@ -39,6 +40,9 @@ class TeacherSettings:
         Triplets of a step, and as many images of AffectNet, over all processes together.
     learning_rate : float
         Adam's step size.
+    schedule : {"constant", "cosine"}
+        ``cosine``: the step size falls to nothing over all epochs, along half a cosine (Loshchilov
+        and Hutter 2017, eq. 5, without restarts).
     patience : int or None
         Epochs without a better one after which training stops.
     alpha : float
@@ -64,6 +68,7 @@ class TeacherSettings:
     epochs: int
     batch_size: int
     learning_rate: float
+    schedule: str
     patience: int | None
     alpha: float
     class_weights: str

@@ -232,6 +232,9 @@ def train_teacher(
                 triplet, entropy = losses(model, batch, weights, half)
                 optimiser.zero_grad()
                 group.scaled(joint(triplet, entropy, settings.alpha)).backward()
+                passed = (epoch - 1 + (done - 1) / steps) / settings.epochs
+                for parameters in optimiser.param_groups:
+                    parameters["lr"] = settings.learning_rate * slowed(settings.schedule, passed)
                 optimiser.step()
                 sums += torch.stack([triplet, entropy]).detach() * batch.all_triplets
                 seen += len(batch.images)
@@ -282,6 +285,11 @@ def train_teacher(
     said = given | {"sizes": data.sizes(), "processes": group.world, "device": device.type}
     kept_weights = {name: tensor.cpu() for name, tensor in best["weights"].items()}
     return Trained(kept_weights, best["epoch"], best["metrics"], pandas.DataFrame(history), said)
+
+
+def slowed(schedule: str, passed: float) -> float:
+    """Return the share of the learning rate that is left after this share of all steps."""
+    return 0.5 + 0.5 * math.cos(math.pi * passed) if schedule == "cosine" else 1.0
 
 
 def losses(

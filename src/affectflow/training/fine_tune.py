@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas
-import torch
 
 from affectflow.backbones.weights import backbone as find
 from affectflow.backbones.weights import load
@@ -21,31 +19,14 @@ from affectflow.provenance.content import sha256
 from affectflow.training.crops import Untuned, open_crops
 from affectflow.training.data import assemble
 from affectflow.training.experiment import read_experiment
-from affectflow.training.finish import finish
-from affectflow.training.fit import fit
+from affectflow.training.finish import fit_and_finish
+from affectflow.training.job import Job
 from affectflow.training.tuner import Tuner
 
 log = logging.getLogger(__name__)
 
 
-def fine_tune(
-    *,
-    faces: Sequence[Path],
-    backbone: str,
-    weights: Path,
-    clips: Path,
-    tasks: Path,
-    training: Mapping[str, Any],
-    seed: int,
-    device: torch.device,
-    threads: int,
-    checkpoint: Path,
-    code_digest: str,
-    model: Path,
-    description: Path,
-    history: Path,
-    predictions: Path,
-) -> None:
+def fine_tune(faces: Sequence[Path], backbone: str, weights: Path, job: Job) -> None:
     """Train one experiment together with its backbone, and predict every clip.
 
     The standardiser, `feature_alpha` and `key_frames` go by the embeddings of the untuned
@@ -58,14 +39,8 @@ def fine_tune(
     backbone : str
     weights : Path
         What it starts from, as `affectflow.backbones.weights.prepare` wrote it.
-    clips, tasks : Path
-        clips.csv and tasks.json.
-    training : mapping
-        Keys of `affectflow.training.experiment`, `fine_tune` among them.
-    seed, device, threads, checkpoint, code_digest
-        See `affectflow.training.fit.fit`; the checkpoint is removed when all is written.
-    model, description, history, predictions : Path
-        The files to write.
+    job : Job
+        `fine_tune` is among the keys of its `training`.
 
     Raises
     ------
@@ -73,48 +48,24 @@ def fine_tune(
         If the inputs are damaged or don't belong together, there is nothing to train on, or the
         experiment tunes nothing.
     """
-    known = read_tasks(tasks)
-    experiment = read_experiment(training)
+    known = read_tasks(job.tasks)
+    experiment = read_experiment(job.training)
     if experiment.fine_tune is None:
         raise UserError("fine_tune is not set", "Set it to last or all, or run train.py.")
-    table = read_clips(clips, known)
-    spec, network = find(backbone), load(backbone, weights, device)
+    table = read_clips(job.clips, known)
+    spec, network = find(backbone), load(backbone, weights, job.device)
     with open_crops(faces) as (crops, seals):
         _refuse_missing(table, crops.clip_id)
-        source = Untuned(crops, spec, network, device, [sha256(weights), *seals])
-        with reproducible(threads):
+        source = Untuned(crops, spec, network, job.device, [sha256(weights), *seals])
+        with reproducible(job.threads):
             data = assemble(
                 source, crops.mask, crops.clip_id, table, known,
                 experiment.frames, experiment.key_frames,
             )  # fmt: skip
-        log.info("%d clips of %d frames on %s", *data.mask.shape, device)
+        log.info("%d clips of %d frames on %s", *data.mask.shape, job.device)
         log.info("%d crops, read from %d shards", data.mask.sum(), len(faces))
-        learner = Tuner(network, backbone)
-        fitted = fit(
-            data,
-            known,
-            experiment,
-            checkpoint,
-            device=device,
-            seed=seed,
-            threads=threads,
-            code_digest=code_digest,
-            learner=learner,
-        )
-        finish(
-            fitted,
-            data,
-            known,
-            experiment,
-            feed=learner.feed(data, device),
-            seed=seed,
-            threads=threads,
-            model=model,
-            description=description,
-            history=history,
-            predictions=predictions,
-        )
-    checkpoint.unlink(missing_ok=True)
+        fit_and_finish(data, known, experiment, job, Tuner(network, backbone))
+    job.checkpoint.unlink(missing_ok=True)
 
 
 def _refuse_missing(table: pandas.DataFrame, found: Sequence[str]) -> None:

@@ -1,10 +1,9 @@
-"""The files of a finished training by epochs."""
+"""A training by epochs, up to its files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from affectflow.dataset.tasks import Task
 from affectflow.temporal.decide import Decision
 from affectflow.training.data import SequenceData, permuted
 from affectflow.training.experiment import Experiment
-from affectflow.training.feed import Feed
-from affectflow.training.fit import Fitted, write_history
+from affectflow.training.fit import fit, write_history
+from affectflow.training.job import Job
+from affectflow.training.learner import Learner
 from affectflow.training.model_files import save_model
 from affectflow.training.predict import decide, predict, tabulate, write_predictions
 
@@ -23,39 +23,41 @@ from affectflow.training.predict import decide, predict, tabulate, write_predict
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "skops")
 
 
-def finish(
-    fitted: Fitted,
+def fit_and_finish(
     data: SequenceData,
     tasks: Sequence[Task],
     experiment: Experiment,
-    *,
-    feed: Feed,
-    seed: int,
-    threads: int,
-    model: Path,
-    description: Path,
-    history: Path,
-    predictions: Path,
+    job: Job,
+    learner: Learner,
 ) -> None:
-    """Predict every clip, and write what was trained.
+    """Train by epochs, predict every clip, and write what was trained.
 
     Parameters
     ----------
-    fitted : Fitted
-    data, tasks, experiment, seed, threads
-        What it was fitted with.
-    feed : Feed
-        Batches of `data`, as the model takes them.
-    model, description, history, predictions : Path
-        The files to write.
+    data, tasks, experiment, learner
+        As `affectflow.training.fit.fit` takes them.
+    job : Job
+        The rest of what it takes, and the files to write.
     """
-    probabilities = predict(fitted.model, data, threads=threads, feed=feed)
+    fitted = fit(
+        data,
+        tasks,
+        experiment,
+        job.checkpoint,
+        device=job.device,
+        seed=job.seed,
+        threads=job.threads,
+        code_digest=job.code_digest,
+        learner=learner,
+    )
+    feed = learner.feed(data, job.device)
+    probabilities = predict(fitted.model, data, threads=job.threads, feed=feed)
     own = fitted.model.objective.decisions()
-    decisions = decisions_of(probabilities, data, tasks, experiment, own, seed)
-    trained = how_trained(experiment, seed, fitted.best_epoch)
-    save_model(fitted.model, model, description, decisions, trained)
-    write_history(fitted.history, history)
-    write_predictions(tabulate(probabilities, data, tasks, decisions), predictions)
+    decisions = decisions_of(probabilities, data, tasks, experiment, own, job.seed)
+    trained = how_trained(experiment, job.seed, fitted.best_epoch)
+    save_model(fitted.model, job.model, job.description, decisions, trained)
+    write_history(fitted.history, job.history)
+    write_predictions(tabulate(probabilities, data, tasks, decisions), job.predictions)
 
 
 def decisions_of(
