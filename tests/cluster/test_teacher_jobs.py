@@ -64,6 +64,22 @@ def test_a_cancelled_job_goes_on_from_its_checkpoint(alone: Lab, tmp_path: Path)
     assert weights(lab) == weights(alone)
 
 
+def test_a_job_that_is_told_to_go_puts_itself_into_the_queue_again(
+    alone: Lab, tmp_path: Path
+) -> None:
+    """SLURM sends the same signal before it preempts a job, and before a time limit."""
+    lab = again(alone, tmp_path)
+    controller = lab.start("teacher")
+    job = after_an_epoch(controller)
+    lab.cluster.run("scancel", "--signal=USR2", job)
+    run = controller.finish()
+    assert run.code == 0, run.out
+    assert submitted(lab) == [job], "it is the same one"
+    log = lab.folder / "results" / "teacher" / "run" / "jobs" / f"{job}_0_log.err"
+    assert "resumed after epoch 1" in log.read_text()
+    assert weights(lab) == weights(alone)
+
+
 def test_a_job_outlives_its_controller_and_is_waited_for(alone: Lab, tmp_path: Path) -> None:
     lab = again(alone, tmp_path)
     controller = lab.start("teacher")

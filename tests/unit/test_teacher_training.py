@@ -175,7 +175,7 @@ def test_checkpoint_of_another_run_is_not_resumed(tmp_path, change, caplog):
             train(tmp_path, TeacherData(*other, *own))
         else:
             path = tmp_path / "checkpoint.pt"
-            train_teacher(DATA, settings(), path, read=read, spec=TINY, code_digest="other")
+            train_teacher(DATA, settings(), path, read=read, spec=TINY, identity="other")
     assert "is of other settings, data or code: training starts over" in caplog.text
     assert "resumed" not in caplog.text
 

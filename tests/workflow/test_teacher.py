@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas
+import psutil
 import pytest
-from study import CHECKOUT, Study
+from study import CHECKOUT, Study, environment
 from teacher_config import teacher
 
 
@@ -31,7 +35,7 @@ def test_files_of_a_trained_teacher(trained: Study) -> None:
     history = pandas.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
     assert set(history["processes"]) == {2}
-    assert history.filter(like="accuracy").notna().any(axis=None)
+    assert history["validation_triplet_accuracy"].between(0, 1).all()
     assert not (folder / "run" / "checkpoint.pt").exists()
 
 
@@ -50,8 +54,82 @@ def test_other_settings_train_anew_and_another_place_does_not(trained: Study) ->
 def test_a_backbone_takes_its_weights(trained: Study) -> None:
     weights = trained.folder / "results" / "teacher" / "weights.safetensors"
     study = trained.with_config(backbones={"fecnet": {"weights": str(weights)}})
+    half = ".weights.safetensors.elsewhere.7.4242.0123abcd.tmp"
+    left, writing = weights.with_name("index") / half, weights.with_name("run") / half
+    left.touch()
+    writing.touch()
     run = study.run("results/weights/fecnet.safetensors")
     assert run.code == 0, run.out
+    assert not left.exists()
+    assert writing.exists(), "a job of the teacher may outlive its controller"
+
+
+def more_epochs(trained: Study, epochs: int) -> Study:
+    own = trained.config["teacher"]
+    return trained.with_config(teacher={**own, "training": {**own["training"], "epochs": epochs}})
+
+
+def test_what_one_of_the_processes_meets_is_told(trained: Study) -> None:
+    table = pandas.read_csv(trained.folder / "results" / "teacher" / "index" / "expressions.csv")
+    photo = Path(table["path"][0])
+    away = photo.rename(photo.with_suffix(".away"))
+    try:
+        run = more_epochs(trained, 3).run("teacher")
+    finally:
+        away.rename(photo)
+    assert run.code == 1
+    assert f"error: {photo}: no such file" in run.out
+    assert "Traceback" not in run.out
+
+
+def test_processes_of_this_machine_end_with_the_command(trained: Study) -> None:
+    study = more_epochs(trained, 4)
+    folder = str(trained.folder / "results" / "teacher" / "run" / "jobs")
+    before = workers(folder)
+    log = (trained.folder / "killed.log").open("wb")
+    command = subprocess.Popen(study.command("teacher"), stdout=log, stderr=log, env=environment())
+    until(lambda: len(workers(folder)) == 2)
+    for process in psutil.Process(command.pid).children(recursive=True):
+        if "train_teacher.py" in " ".join(process.cmdline()):
+            process.kill()
+    command.wait()
+    until(lambda: not workers(folder))
+    assert not before
+
+
+def workers(folder: str) -> list[psutil.Process]:
+    """The processes that train there."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "submitit.core._submit" in words and folder in words:
+            found.append(process)
+    return found
+
+
+def until(what: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"nodes": 2}, "2 machines, but no SLURM"),
+        ({"gpus": 4}, "2 processes on a machine of 4 GPUs"),
+    ],
+)
+def test_a_place_that_can_not_be(trained: Study, place: dict[str, int], words: str) -> None:
+    own = trained.config["teacher"]
+    study = trained.with_config(teacher={**own, "place": {**own["place"], **place}})
+    run = study.run("teacher", "--forcerun", "train_teacher")
+    assert run.code == 1
+    assert words in run.out and "Traceback" not in run.out
 
 
 def test_a_mistake_in_training_is_one_message(trained: Study) -> None:

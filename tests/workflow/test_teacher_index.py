@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from teacher_config import teacher
 from affectflow.errors import UserError
 from affectflow.teacher.affectnet import read_affectnet
 from affectflow.teacher.fec import read_fec
+from affectflow.teacher.files import FILES
 from affectflow.teacher.index import AUDIT, index_digest, read_index, write_index
-from affectflow.teacher.job import Request, is_finished
+from affectflow.teacher.job import FINISHED, Request, is_finished, train
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +58,17 @@ def test_what_is_not_used_is_said(index: Path) -> None:
     assert {"missing_image", "broken_image", "tie", "lost_triplet"} <= statuses
 
 
-def test_same_data_same_digest(expressions: Path, index: Path, tmp_path: Path) -> None:
-    write_index(teacher(expressions), tmp_path)
-    assert index_digest(tmp_path) == index_digest(index)
+def test_the_digest_is_of_contents_not_of_where_they_lie(
+    expressions: Path, index: Path, tmp_path: Path
+) -> None:
+    moved, again, changed = (tmp_path / name for name in ("moved", "again", "changed"))
+    shutil.copytree(expressions, moved)
+    write_index(teacher(moved), again)
+    assert index_digest(again) == index_digest(index)
+    one, other, *_ = read_index(again).train_triplets.faces
+    shutil.copyfile(other.path, one.path)  # another photo under its name
+    write_index(teacher(moved), changed)
+    assert index_digest(changed) != index_digest(index)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +98,22 @@ def test_a_request_is_its_content(index: Path, tmp_path: Path) -> None:
         Request(index, settings={"epochs": 3}, threads=2),
     ]
     assert len({request.digest(), *(other.digest() for other in others)}) == 4
-    assert not is_finished(request, tmp_path)
+
+
+def test_finished_is_all_files_of_this_request(index: Path, tmp_path: Path) -> None:
+    request = Request(index)
+    digest = request.digest()
+    for name in FILES:
+        assert not is_finished(digest, tmp_path)
+        (tmp_path / name).write_text("a job that was requeued at its very end")
+    assert not is_finished(digest, tmp_path)
+    (tmp_path / FINISHED).write_text(f"{digest}\n")
+    assert is_finished(digest, tmp_path) and not is_finished("another", tmp_path)
+    train(request, digest, tmp_path)
+    assert all("very end" in (tmp_path / name).read_text() for name in FILES), "not trained again"
+
+
+def test_a_job_trains_on_what_it_was_asked_to(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="changed since this training was asked for"):
+        train(Request(index), Request(index, code="earlier").digest(), tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -315,16 +316,38 @@ def teacher_argument(settings):
 
 def teacher_tables(wildcards):
     """Digests of the tables; what was downloaded since is seen by `--forcerun index_teacher`."""
+    if PLANNING:
+        claim_folder()
     return [
-        sha256(path) if path.is_file() else str(key)
+        sha256(path) if path.is_file() else str(path)
         for data in ("fec", "affectnet")
-        for key, given in sorted(TEACHER[data].items())
+        for _, given in sorted(TEACHER[data].items())
         if given
         for path in [Path(given).expanduser()]
     ]
 
 
+def teacher_code(wildcards):
+    """Digest of what decides the trained weights: not of how a job is started."""
+    return code_digest(
+        "affectflow.teacher.training",
+        "affectflow.teacher.faces",
+        "affectflow.backbones.models.fecnet",
+        "affectflow.backbones.models.inception_resnet_v1",
+    )
+
+
+def teacher_threads():
+    """One where a job is waited for; all of its processes' where they run here."""
+    place = TEACHER["place"]
+    alone = place["cluster"] == "auto" and not shutil.which("squeue")
+    here = alone or place["cluster"] == "local"
+    return place["processes"] * place["cpus"] if here else 1
+
+
 def teacher_base_identity(wildcards):
+    if PLANNING:
+        claim_folder()
     settings = {"weights": TEACHER_BASE}
     return preflight.weights_identity(settings, SETTINGS["seed"])
 
@@ -396,8 +419,13 @@ def begin_run():
 
 
 def sweep_leftovers():
-    """Remove what jobs that were killed, also on other machines, left half-written."""
-    sweep(Path("results"))
+    """Remove what jobs that were killed, also on other machines, left half-written.
+
+    The teacher's job may outlive its controller, and write on.
+    """
+    folders = {*Path("results").glob("*/"), *Path("results", "teacher").glob("*/")}
+    for folder in folders - {Path("results", "teacher"), Path(TEACHER_RUN)}:
+        sweep(folder)
 
 
 def end_run():

@@ -85,7 +85,7 @@ rule train_teacher:
         "logs/teacher/train_teacher.log",
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: teacher_threads()
     resources:
         mem_mb=doubling(8000),
         runtime=longer(1440),
@@ -96,11 +96,7 @@ rule train_teacher:
         place=Untracked(json.dumps(TEACHER["place"])),
         base=lambda wildcards, input: f"--base {input.base}" if input.base else "",
         folder=Untracked(TEACHER_RUN),
-        code=code(
-            "train_teacher.py",
-            "affectflow.backbones.models.fecnet",
-            "affectflow.backbones.models.inception_resnet_v1",
-        ),
+        code=teacher_code,
     shell:
         "python {params.script:q} --index results/teacher/index {params.base}"
         " --training {params.training:q} --place {params.place:q} --device {params.device}"

@@ -17,6 +17,7 @@ from affectflow.training.fit import write_history
 SCHEMA_VERSION = 1
 WEIGHTS, DESCRIPTION = "weights.safetensors", "teacher.json"
 HISTORY, METRICS = "history.csv", "metrics.json"
+FILES = (WEIGHTS, HISTORY, METRICS, DESCRIPTION)
 
 
 def write_teacher(folder: Path, trained: Trained, settings: TeacherSettings) -> None:

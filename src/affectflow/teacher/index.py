@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic
 from affectflow.provenance.content import sha256
 from affectflow.teacher.affectnet import Expressions, read_affectnet
-from affectflow.teacher.audit import AuditRow, counts_text, write_audit
+from affectflow.teacher.audit import AuditRow, counts_text, in_threads, write_audit
 from affectflow.teacher.faces import Face
 from affectflow.teacher.fec import Triplets, read_fec
 from affectflow.teacher.training import TeacherData
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 TRIPLETS, EXPRESSIONS, AUDIT = "triplets.csv", "expressions.csv", "audit.csv"
 BOX = ("x0", "y0", "x1", "y1")
+CONTENT_DIGITS = 16
 SOURCES = {
     ("fec", "train"): "train",
     ("fec", "test"): "validation",
@@ -35,9 +37,10 @@ SOURCES = {
 def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> None:
     """Read both data sets, open every image once, and write what is there.
 
-    ``triplets.csv`` has ``split, kind, odd`` and, for each of three faces, ``path_1, x0_1 ...``;
-    ``expressions.csv`` has ``split, expression, path, x0, y0, x1, y1``. Boxes are parts of the
-    image's size, empty for a whole image. ``audit.csv``: ``item, status, detail``.
+    ``triplets.csv`` has ``split, kind, odd`` and, for each of three faces, ``path_1, content_1,
+    x0_1 ...``; ``expressions.csv`` has ``split, expression, path, content, x0, y0, x1, y1``.
+    ``content`` is the beginning of the file's SHA-256. Boxes are parts of the image's size, empty
+    for a whole image. ``audit.csv``: ``item, status, detail``.
 
     Parameters
     ----------
@@ -71,10 +74,10 @@ def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> N
                     "teacher.fec.images: is not set", "Name the folder of FEC's photos."
                 )
             found, rows = read_fec(source, images, workers=workers)
-            triplets.append(_triplet_table(found, split))
+            triplets.append(_triplet_table(found, split, workers))
         else:
             shown, rows = read_affectnet(source, images, workers=workers)
-            expressions.append(_expression_table(shown, split))
+            expressions.append(_expression_table(shown, split, workers))
         log.info("%s: not used: %s", source, counts_text(rows))
         audit += rows
     _write(pandas.concat(triplets), folder / TRIPLETS)
@@ -92,12 +95,7 @@ def read_index(folder: Path) -> TeacherData:
     """
     tables = {}
     for name in (TRIPLETS, EXPRESSIONS):
-        path = folder / name
-        if not path.is_file():
-            raise UserError(f"{path}: no such file", "Run snakemake index_teacher.")
-        tables[name] = pandas.read_csv(
-            path, keep_default_na=False, na_values=dict.fromkeys(BOX, "")
-        )
+        tables[name] = _read(folder / name, na_values=dict.fromkeys(BOX, ""))
     parts: dict[str, Any] = {}
     for split in ("train", "validation"):
         parts[f"{split}_triplets"] = _triplets(_of(tables[TRIPLETS], split))
@@ -105,30 +103,50 @@ def read_index(folder: Path) -> TeacherData:
     return TeacherData(**parts)
 
 
-def index_digest(folder: Path) -> list[str]:
-    """Return the SHA-256 of the two tables: what is trained on."""
-    return [sha256(folder / name) for name in (TRIPLETS, EXPRESSIONS)]
+def index_digest(folder: Path) -> str:
+    """Return a SHA-256 of what is trained on: contents and labels, not where the files lie.
+
+    Raises
+    ------
+    UserError
+        If a file is missing.
+    """
+    found = hashlib.sha256()
+    for name in (TRIPLETS, EXPRESSIONS):
+        table = _read(folder / name, dtype=str)
+        table = table[[name for name in table.columns if not str(name).startswith("path")]]
+        found.update(table.to_csv(index=False, lineterminator="\n").encode())
+    return found.hexdigest()
 
 
-def _triplet_table(found: Triplets, split: str) -> pandas.DataFrame:
+def _triplet_table(found: Triplets, split: str, workers: int) -> pandas.DataFrame:
     table = pandas.DataFrame({"split": split, "kind": found.kind, "odd": found.odd})
-    faces = _face_table(found.faces)
+    faces = _face_table(found.faces, workers)
     for place in range(3):
         own = faces.iloc[found.index[:, place]].reset_index(drop=True)
         table = table.join(own.add_suffix(f"_{place + 1}"))
     return table
 
 
-def _expression_table(found: Expressions, split: str) -> pandas.DataFrame:
+def _expression_table(found: Expressions, split: str, workers: int) -> pandas.DataFrame:
     table = pandas.DataFrame({"split": split, "expression": found.expression})
-    return table.join(_face_table(found.faces))
+    return table.join(_face_table(found.faces, workers))
 
 
-def _face_table(faces: list[Face]) -> pandas.DataFrame:
+def _face_table(faces: list[Face], workers: int) -> pandas.DataFrame:
     paths = [str(Path(face.path).absolute()) for face in faces]
+    once = list(dict.fromkeys(paths))
+    contents = dict(zip(once, in_threads(sha256, once, workers), strict=True))
     boxes = [face.box or [np.nan] * 4 for face in faces]
     boxes_table = pandas.DataFrame(np.reshape(boxes, (-1, 4)), columns=list(BOX), dtype=float)
-    return boxes_table.assign(path=paths)[["path", *BOX]]
+    content = [contents[path][:CONTENT_DIGITS] for path in paths]
+    return boxes_table.assign(path=paths, content=content)[["path", "content", *BOX]]
+
+
+def _read(path: Path, **options: Any) -> pandas.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", "Run snakemake index_teacher.")
+    return pandas.read_csv(path, keep_default_na=False, **options)
 
 
 def _write(table: pandas.DataFrame, path: Path) -> None:

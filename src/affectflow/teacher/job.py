@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from affectflow.devices import choose
+from affectflow.errors import UserError
 from affectflow.provenance.atomic import write_text
 from affectflow.provenance.content import digest, sha256
 from affectflow.teacher.distributed import joined
 from affectflow.teacher.faces import read_face
-from affectflow.teacher.files import DESCRIPTION, write_teacher
+from affectflow.teacher.files import FILES, write_teacher
 from affectflow.teacher.index import index_digest, read_index
 from affectflow.teacher.settings import read_settings
 from affectflow.teacher.training import train_teacher
@@ -55,25 +56,24 @@ class Request:
         """Return what decides the result: contents, not where the files lie."""
         base = sha256(self.base) if self.base else "random"
         settings = read_settings(self.settings).keys()
-        return digest([*index_digest(self.index), base, settings, self.threads, self.code])
+        del settings["checkpoint_steps"]
+        return digest([index_digest(self.index), base, settings, self.threads, self.code])
 
 
-def is_finished(request: Request, folder: Path) -> bool:
-    """Return whether a folder holds what this request gives."""
-    file = folder / FINISHED
-    return (
-        (folder / DESCRIPTION).is_file()
-        and file.is_file()
-        and file.read_text(encoding="utf-8").strip() == request.digest()
-    )
+def is_finished(digest: str, folder: Path) -> bool:
+    """Return whether a folder holds what the request of this digest gives."""
+    whole = all((folder / name).is_file() for name in (*FILES, FINISHED))
+    return whole and (folder / FINISHED).read_text(encoding="utf-8").strip() == digest
 
 
-def train(request: Request, folder: Path) -> None:
+def train(request: Request, digest: str, folder: Path) -> None:
     """Train, alone or as one of the processes that the environment tells of, and write the files.
 
     Parameters
     ----------
     request : Request
+    digest : str
+        The request's, when it was made: a job may begin, or begin again, long after.
     folder : Path
         On a disk that all processes see: the checkpoint lies there, and at the end the files of
         `affectflow.teacher.files.write_teacher`.
@@ -81,10 +81,19 @@ def train(request: Request, folder: Path) -> None:
     Raises
     ------
     UserError
-        See `affectflow.teacher.training.train_teacher`.
+        If what is trained on changed since. See `affectflow.teacher.training.train_teacher`, too.
     """
+    if request.digest() != digest:
+        raise UserError(
+            f"{request.index}: changed since this training was asked for",
+            "Give the same command again: it trains on what is there now.",
+        )
     settings = read_settings(request.settings)
     with joined(choose(request.device)) as group:
+        # A job that was requeued when it had just finished.
+        if group.same({"finished": is_finished(digest, folder)})["finished"]:
+            log.info("%s: is finished", folder)
+            return
         log.info("process %d of %d on %s", group.rank + 1, group.world, group.device)
         data = read_index(request.index)
         trained = train_teacher(
@@ -96,10 +105,11 @@ def train(request: Request, folder: Path) -> None:
             base=request.base,
             threads=request.threads,
             workers=request.workers,
-            code_digest=request.code,
+            identity=digest,
         )
         if group.first:
+            (folder / FINISHED).unlink(missing_ok=True)
             write_teacher(folder, trained, settings)
-            write_text(folder / FINISHED, request.digest() + "\n")
+            write_text(folder / FINISHED, digest + "\n")
             (folder / CHECKPOINT).unlink(missing_ok=True)
         group.wait()

@@ -1,35 +1,42 @@
 """Where the teacher is trained: in this process, in several of this machine, or by SLURM.
 
-Jobs are submitit's. One outlives the command that submitted it: given again, the command finds the
-job in the queue by its name, and waits for that one. A job that is preempted, or reaches its time
-limit, puts itself into the queue again and goes on from its checkpoint.
+Jobs are submitit's. SLURM's outlives the command that submitted it: given again, the command finds
+the job in the queue by its name, and waits for that one. A job that is preempted, or reaches its
+time limit, puts itself into the queue again and goes on from its checkpoint. Processes of this
+machine end with the command, however that ends.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import submitit
-from submitit.core.utils import FailedJobError, UncompletedJobError
+from submitit.core.utils import FailedJobError
 from submitit.helpers import Checkpointable, TorchDistributedEnvironment
 
 from affectflow.cluster import slurm
 from affectflow.errors import UserError
+from affectflow.provenance.atomic import write_text
 from affectflow.teacher.job import Request, is_finished, train
 
 log = logging.getLogger(__name__)
 
-JOBS = "jobs"
+JOBS, TOLD = "jobs", "told.txt"
 POLL = 5.0
+LATE = 30.0
+"""Seconds after a job's end in which its files may still appear on this machine's disk."""
 SIGNAL_DELAY = 120
 """Seconds before its time limit at which a job is told to put itself into the queue again."""
 REQUEUES = 100
+YEAR = 365 * 24 * 60  # minutes: only SLURM has time limits
 
 
 @dataclass(frozen=True)
@@ -71,25 +78,79 @@ class Place:
             return self.cluster
         return "slurm" if slurm.installed() else "local"
 
+    def check(self) -> None:
+        """Refuse what can't be.
+
+        Raises
+        ------
+        UserError
+            For several machines without SLURM, or GPUs that are not one for each process.
+        """
+        if self.where == "local" and self.nodes > 1:
+            raise UserError(
+                f"teacher.place.nodes: {self.nodes} machines, but no SLURM to start on them",
+                "Set it to 1, or run where squeue is found.",
+            )
+        if self.gpus and self.processes != self.gpus:
+            raise UserError(
+                f"teacher.place: {self.processes} processes on a machine of {self.gpus} GPUs",
+                "Set processes to the number of gpus: each process trains on one.",
+            )
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process whose end is that of its local jobs, and the GPUs that it may see."""
+
+    process: int
+    born: float
+    gpus: str | None
+
+    @classmethod
+    def this(cls) -> Owner:
+        """Return this process."""
+        own = psutil.Process()
+        return cls(own.pid, own.create_time(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+    def lives(self) -> bool:
+        """Return whether it still runs; another process may have its number by now."""
+        try:
+            process = psutil.Process(self.process)
+            return process.create_time() == self.born and process.status() != "zombie"
+        except psutil.NoSuchProcess:
+            return False
+
+    def watch(self) -> None:
+        """End this process once the owner is gone."""
+        while self.lives():
+            time.sleep(1)
+        os._exit(1)
+
 
 class Work(Checkpointable):
     """What a job's processes do; submitit keeps it in a file and calls it in each of them."""
 
-    def __call__(self, request: Request, folder: Path) -> str:
-        """Train; return what a person has to be told, if there is something."""
+    def __call__(
+        self, request: Request, digest: str, folder: Path, owner: Owner | None = None
+    ) -> None:
+        """Train; leave what a person has to be told, if there is something, in `TOLD`."""
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True
         )
+        if owner:
+            threading.Thread(target=owner.watch, daemon=True).start()
+            if owner.gpus is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = owner.gpus
         environment = TorchDistributedEnvironment()
         environment.export(set_cuda_visible_devices=False, overwrite=True)
         if environment.world_size == environment.local_world_size:
             # One machine: its own name may not lead to it.
             os.environ["MASTER_ADDR"] = "127.0.0.1"
         try:
-            train(request, folder)
+            train(request, digest, folder)
         except UserError as error:
-            return str(error)
-        return ""
+            write_text(folder / TOLD, f"{error}\n")
+            raise  # as a failure, which ends the processes that wait for this one
 
 
 def launch(request: Request, place: Place, folder: Path) -> None:
@@ -107,33 +168,44 @@ def launch(request: Request, place: Place, folder: Path) -> None:
     UserError
         If training fails, SLURM does not take the job, or one of another request is in its queue.
     """
-    if is_finished(request, folder):
+    place.check()
+    digest = request.digest()
+    if is_finished(digest, folder):
         log.info("%s: is finished", folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    if place.where == "local" and place.processes == 1:
-        train(request, folder)
+    if place.gpus == 0:
+        request = replace(request, device="cpu")
+    if place.where == "slurm":
+        job = _running(digest, folder)
+        if job is None:
+            queue = submitit.SlurmExecutor(folder / JOBS, max_num_timeout=REQUEUES)
+            queue.update_parameters(**_asked_of_slurm(place, digest))
+            job = _submit(queue, folder, request, digest, folder)
+        _wait_in_queue(job.job_id)
+        state = job.watcher.get_state(job.job_id, mode="force")
+    elif place.processes == 1:
+        train(request, digest, folder)
         return
-    job = _running(request, place, folder) or _submit(request, place, folder)
-    _wait(job)
-    if not is_finished(request, folder):
-        raise UserError(
-            f"{folder}: job {job.job_id} ended without the teacher's files",
-            f"Look at {job.paths.stderr}, then give the same command again.",
+    else:
+        here = submitit.LocalExecutor(folder / JOBS)
+        here.update_parameters(
+            tasks_per_node=place.processes, gpus_per_node=place.gpus, timeout_min=YEAR
         )
+        job = _submit(here, folder, request, digest, folder, Owner.this())
+        while not job.done():
+            time.sleep(1)
+        state = job.state
+    _conclude(job, state, digest, folder)
 
 
-def _running(request: Request, place: Place, folder: Path) -> submitit.Job[str] | None:
+def _running(digest: str, folder: Path) -> submitit.Job[None] | None:
     """Return the job of an earlier command that is still in the queue."""
-    if place.where != "slurm":
-        return None
-    name = _name(request)
     left = [job for job in slurm.jobs(Path.cwd()) if job.run.startswith(slurm.DETACHED)]
     for job in left:
-        if job.run == name:
+        if job.run == _name(digest):
             log.info("job %s is %s: waiting for it", job.id, job.state.lower())
-            tasks = list(range(place.nodes * place.processes))
-            return submitit.SlurmJob(folder / JOBS, job.id, tasks)
+            return submitit.SlurmJob(folder / JOBS, job.id)
     if left:
         raise UserError(
             f"job {left[0].id} trains the teacher with other settings, data or code",
@@ -142,29 +214,29 @@ def _running(request: Request, place: Place, folder: Path) -> submitit.Job[str] 
     return None
 
 
-def _submit(request: Request, place: Place, folder: Path) -> submitit.Job[str]:
-    options: dict[str, Any] = {"slurm_max_num_timeout": REQUEUES} if place.where == "slurm" else {}
-    executor = submitit.AutoExecutor(folder / JOBS, cluster=place.where, **options)
-    parameters: dict[str, Any] = {
-        "name": _name(request),
+def _asked_of_slurm(place: Place, digest: str) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "job_name": _name(digest),
         "nodes": place.nodes,
-        "tasks_per_node": place.processes,
-        "gpus_per_node": place.gpus,
+        "ntasks_per_node": place.processes,
         "cpus_per_task": place.cpus,
-        "timeout_min": place.minutes,
-        "mem_gb": place.memory_gb,
+        "time": place.minutes,
+        "mem": f"{place.memory_gb}GB",
+        "signal_delay_s": SIGNAL_DELAY,
+        # One process that fails leaves the others waiting for it; and from SLURM 22.05 on, srun
+        # does not take a job's cores for granted.
+        "srun_args": ["--kill-on-bad-exit=1", f"--cpus-per-task={place.cpus}"],
     }
-    if place.where == "slurm":
-        parameters |= {
-            "slurm_signal_delay_s": SIGNAL_DELAY,
-            # One process that fails leaves the others waiting for it.
-            "slurm_srun_args": ["--kill-on-bad-exit=1"],
-            **_given({"slurm_partition": place.partition, "slurm_account": place.account}),
-        }
-    executor.update_parameters(**parameters)
+    if place.gpus:
+        asked["gpus_per_node"] = place.gpus
+    return asked | _given({"partition": place.partition, "account": place.account})
+
+
+def _submit(executor: submitit.Executor, folder: Path, *arguments: Any) -> submitit.Job[None]:
+    (folder / TOLD).unlink(missing_ok=True)
     try:
-        job: submitit.Job[str] = executor.submit(Work(), request, folder)
-    except submitit.core.utils.FailedJobError as error:
+        job: submitit.Job[None] = executor.submit(Work(), *arguments)
+    except FailedJobError as error:
         raise UserError(
             f"teacher: SLURM does not take the job: {str(error).strip().splitlines()[-1]}",
             "Correct teacher.place in the config.",
@@ -173,24 +245,43 @@ def _submit(request: Request, place: Place, folder: Path) -> submitit.Job[str]:
     return job
 
 
-def _wait(job: submitit.Job[str]) -> None:
-    while not job.done():
+def _wait_in_queue(job: str) -> None:
+    """Return once a job is in SLURM's queue no more, whatever its accounting says of it."""
+    doubted = False
+    while True:
         time.sleep(POLL)
-    try:
-        told = [text for text in job.results() if text]
-    except (FailedJobError, UncompletedJobError) as error:
-        raise UserError(
-            f"teacher: job {job.job_id} did not finish (SLURM says {job.state})",
-            f"Look at {job.paths.stderr}, then give the same command again: it goes on from the "
-            "last checkpoint.",
-        ) from error
-    if told:
-        message, _, remedy = told[0].partition("\n  ")
+        try:
+            waiting = {one.id for one in slurm.jobs(Path.cwd())}
+        except UserError as error:
+            if not doubted:
+                log.warning("%s", error)
+            doubted = True
+            continue
+        doubted = False
+        if job not in waiting:
+            return
+
+
+def _conclude(job: submitit.Job[None], state: str, digest: str, folder: Path) -> None:
+    """Return if a job that has ended left the teacher's files; tell why, if it did not."""
+    told, ended = folder / TOLD, time.monotonic()
+    while not is_finished(digest, folder) and not told.is_file():
+        if time.monotonic() - ended > LATE:
+            raise UserError(
+                f"teacher: job {job.job_id} did not finish ({state.lower()})",
+                "Raise teacher.place.memory_gb, then give the same command again."
+                if state == "OUT_OF_MEMORY"
+                else f"Look at {job.paths.stderr}, then give the same command again: it goes on "
+                "from the last checkpoint.",
+            )
+        time.sleep(1)
+    if not is_finished(digest, folder):
+        message, _, remedy = told.read_text(encoding="utf-8").strip().partition("\n  ")
         raise UserError(message, remedy)
 
 
-def _name(request: Request) -> str:
-    return f"{slurm.DETACHED}{request.digest()[:12]}"
+def _name(digest: str) -> str:
+    return f"{slurm.DETACHED}{digest[:12]}"
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "base_norm": {"enum": ["auto", "kept", "batch"], "default": "auto"},
     "flip": {"type": "boolean", "default": False},
     "precision": {"enum": ["auto", "fp32", "bf16"], "default": "auto"},
-    "checkpoint_steps": {"type": ["integer", "null"], "minimum": 1, "default": None},
+    "checkpoint_steps": {"type": ["integer", "null"], "minimum": 1, "default": 500},
     "seed": {"type": "integer", "minimum": 0, "default": 0},
 }
 

@@ -107,7 +107,7 @@ def train_teacher(
     base: Path | None = None,
     threads: int = 1,
     workers: int = 0,
-    code_digest: str = "",
+    identity: str = "",
     spec: Backbone | None = None,
 ) -> Trained:
     """Train the teacher with Adam; keep the epoch that validates best.
@@ -137,8 +137,9 @@ def train_teacher(
         CPU threads that compute.
     workers : int
         Threads that read faces.
-    code_digest : str
-        Digest of the code; a checkpoint of other code is not resumed.
+    identity : str
+        A digest of more than is given here, such as the code: a checkpoint of another is not
+        resumed.
     spec : Backbone or None
         None for `fecnet`.
 
@@ -177,18 +178,19 @@ def train_teacher(
 
         keys = {name: v for name, v in settings.keys().items() if name != "checkpoint_steps"}
         given = {"base": sha256(base) if base else "random", "bf16": half, "kept": kept}
-        setting = [keys, given, threads, device.type, torch.__version__, code_digest]
+        setting = [keys, given, threads, device.type, torch.__version__, identity]
         fingerprint = digest([*setting, data.digest()])
         history: list[dict[str, Any]] = []
         best: dict[str, Any] = {"epoch": 0, "loss": math.inf}
         begun, sums = 0, torch.zeros(2, device=device)
-        state = load_checkpoint(checkpoint, fingerprint, device)
+        # On the CPU: what Adam keeps there is slow to read on a GPU, and loading moves the rest.
+        state = load_checkpoint(checkpoint, fingerprint, torch.device("cpu"))
         if state:
             teacher.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
             set_random_states(state["random"], device)
             history, best, begun = state["history"], state["best"], state["step"]
-            sums += state["sums"] if group.first else 0
+            sums += state["sums"].to(device) if group.first else 0
             log.info("resumed after epoch %d, step %d", len(history), begun)
         if not group.agreed((len(history), begun)):
             raise UserError(
