@@ -468,6 +468,19 @@ def test_from_a_table_to_triplets_by_the_script(host: Host, tmp_path: Path) -> N
     assert (found.odd.tolist(), audit) == ([2], [])
 
 
+def test_a_photo_that_may_be_of_a_tie_is_not_taken_for_anothers(host: Host, tmp_path: Path) -> None:
+    table = triplets(tmp_path, [f"{host.url}/{i}.jpg" for i in range(3)])
+    tie = table.read_text().replace("/0.jpg", "/other/0.jpg").replace("8,3", "8,1")
+    table.write_text(table.read_text() + tie)
+    images = tmp_path / "images"
+    images.mkdir()
+    for i in range(2):
+        (images / f"{i}.jpg").write_bytes(FACE)
+    counts = download_fec({"train": table, "images": images}, tmp_path / "dead.csv", HASTY)
+    assert counts == {"downloaded": 2, "present": 1, "dead": 0, "passing": 0}
+    assert {path for path, _ in host.asked} == {"/0.jpg", "/2.jpg"}
+
+
 def test_messages_of_the_rule(host: Host, tmp_path: Path) -> None:
     table, images = triplets(tmp_path, [f"{host.url}/{i}.jpg" for i in range(3)]), tmp_path / "i"
     report = tmp_path / "dead.csv"

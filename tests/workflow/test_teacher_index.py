@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,23 @@ def test_what_is_not_used_is_said(index: Path) -> None:
 def test_same_data_same_digest(expressions: Path, index: Path, tmp_path: Path) -> None:
     write_index(teacher(expressions), tmp_path)
     assert index_digest(tmp_path) == index_digest(index)
+
+
+def test_a_photo_that_may_be_of_the_other_table_is_not_used(
+    expressions: Path, tmp_path: Path
+) -> None:
+    """The other address is of a triplet that is not used itself."""
+    root = tmp_path / "expressions"
+    shutil.copytree(expressions, root)
+    config = teacher(root)
+    url = Path(config["fec"]["train"]).read_text().partition(",")[0]
+    name = url.rpartition("/")[2]
+    assert (Path(config["fec"]["images"]) / name).is_file()
+    with Path(config["fec"]["test"]).open("a") as test:
+        test.write(f"http://elsewhere.example/{name}\n")
+    write_index(config, tmp_path / "index")
+    missing = pandas.read_csv(tmp_path / "index" / AUDIT).query("status == 'missing_image'")
+    assert missing.set_index("item")["detail"][url].endswith("not its alone")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from affectflow.dataset.tables import read_table, write_table
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic, write_text
 from affectflow.teacher.faces import examine, fault_of
-from affectflow.teacher.fec import fec_urls
+from affectflow.teacher.fec import fec_addresses, fec_urls
 from affectflow.teacher.urls import ImageFolder, image_name
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,7 @@ def download(
     dead: Path,
     manners: Manners | None = None,
     *,
+    others: Iterable[str] = (),
     retry_dead: bool = False,
 ) -> dict[str, int]:
     """Download images, those that are not in the folder yet.
@@ -129,6 +130,8 @@ def download(
         start, where there is one, and kept up. `status` is an HTTP status or a few words; one
         that may pass has ``?`` behind it.
     manners : Manners, optional
+    others : iterable of str
+        Addresses that are not asked for, but whose images may be in the folder.
     retry_dead : bool
         Whether to ask for dead links again. What may pass is asked again in any case, in three
         runs.
@@ -144,7 +147,9 @@ def download(
     UserError
         If a file can't be written, or the list of dead links can't be read.
     """
-    return _Download(list(dict.fromkeys(urls)), images, dead, manners or Manners()).run(retry_dead)
+    asked = list(dict.fromkeys(urls))
+    folder = ImageFolder(images, [*asked, *others])
+    return _Download(asked, folder, dead, manners or Manners()).run(retry_dead)
 
 
 def download_fec(
@@ -188,8 +193,9 @@ def download_fec(
             )
     images = Path(fec["images"]).expanduser()
     urls = [url for table in tables for url in fec_urls(table)]
+    others = [url for table in tables for url in fec_addresses(table)]
     dead = images / DEAD_FILE
-    counts = download(urls, images, dead, manners, retry_dead=retry_dead)
+    counts = download(urls, images, dead, manners, others=others, retry_dead=retry_dead)
     log.info("%s", ", ".join(f"{n} {what}" for what, n in counts.items()))
     if not counts["downloaded"] + counts["present"]:
         raise UserError(
@@ -209,9 +215,9 @@ def download_fec(
 
 
 class _Download:
-    def __init__(self, urls: list[str], images: Path, dead: Path, manners: Manners) -> None:
-        self.urls, self.images, self.dead_path, self.manners = urls, images, dead, manners
-        self.folder = ImageFolder(images, urls)
+    def __init__(self, urls: list[str], folder: ImageFolder, dead: Path, manners: Manners) -> None:
+        self.urls, self.folder, self.dead_path, self.manners = urls, folder, dead, manners
+        self.images = folder.folder
         self.dead = read_dead(dead)
         self.hosts = _Hosts(manners)
         self.stop = threading.Event()

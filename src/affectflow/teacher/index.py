@@ -70,7 +70,8 @@ def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> N
                 raise UserError(
                     "teacher.fec.images: is not set", "Name the folder of FEC's photos."
                 )
-            found, rows = read_fec(source, images, workers=workers)
+            others = [Path(given[k]).expanduser() for k in ("train", "test") if given.get(k)]
+            found, rows = read_fec(source, images, others=others, workers=workers)
             triplets.append(_triplet_table(found, split))
         else:
             shown, rows = read_affectnet(source, images, workers=workers)
