@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from study import CHECKOUT, Study
 from teacher_config import teacher
 
 from affectflow.errors import UserError
@@ -60,6 +61,24 @@ def test_what_is_not_used_is_said(index: Path) -> None:
 def test_same_data_same_digest(expressions: Path, index: Path, tmp_path: Path) -> None:
     write_index(teacher(expressions), tmp_path)
     assert index_digest(tmp_path) == index_digest(index)
+
+
+def test_agreement_is_the_configs(expressions: Path, tmp_path: Path) -> None:
+    config = teacher(expressions)
+    config["fec"]["agreement"] = 0.9
+    write_index(config, tmp_path)
+    assert "weak" in set(pandas.read_csv(tmp_path / AUDIT)["status"])
+
+
+def test_another_agreement_reads_anew(expressions: Path, tmp_path: Path) -> None:
+    study = Study(CHECKOUT, tmp_path, {"teacher": teacher(expressions)})
+    run = study.run("index_teacher")
+    assert run.code == 0, run.out
+    assert "Nothing to be done" in study.run("index_teacher", "--dry-run").out
+    config = teacher(expressions)
+    config["fec"]["agreement"] = 0.9
+    stricter = study.with_config(teacher=config)
+    assert stricter.run("index_teacher", "--dry-run").rules == {"index_teacher"}
 
 
 def test_a_photo_that_may_be_of_the_other_table_is_not_used(

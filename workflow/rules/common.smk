@@ -319,7 +319,7 @@ def teacher_tables(wildcards):
         sha256(path) if path.is_file() else str(key)
         for data in ("fec", "affectnet")
         for key, given in sorted(TEACHER[data].items())
-        if given
+        if given and key != "agreement"
         for path in [Path(given).expanduser()]
     ]
 
