@@ -328,6 +328,35 @@ def test_a_host_that_asks_for_hours_is_left_for_another_run(host: Host, place: P
     assert place.rows()[url] == ("503?", "1")
 
 
+def test_a_host_that_asks_for_hours_is_asked_for_nothing_else(host: Host, place: Place) -> None:
+    """Nor do its addresses keep others waiting, or count as tried."""
+    other = Host()
+    try:
+        urls = [host.at("/0.jpg", answer(503, b"", Retry_After="7200"))]
+        urls += [f"{host.url}/{i}.jpg" for i in range(1, 5)]
+        elsewhere = f"{other.url}/a.jpg"
+        manners = Manners(delay=0, workers=1, backoff=0.01)
+        began = time.monotonic()
+        counts = place.get(*urls, elsewhere, manners=manners)
+        assert time.monotonic() - began < 5
+        assert counts == {"downloaded": 1, "present": 0, "dead": 0, "passing": 5}
+        assert [path for path, _ in host.asked] == ["/0.jpg"]
+        assert place.rows()[urls[0]] == ("503?", "1")
+        left = ("not asked: its host asks for a longer pause?", "0")
+        assert [place.rows()[url] for url in urls[1:]] == [left] * 4
+    finally:
+        other.close()
+    host.at("/0.jpg", image)
+    assert place.get(*urls)["downloaded"] == 5, "another run asks"
+
+
+def test_a_pause_longer_than_a_wait_is_kept(host: Host, place: Place) -> None:
+    urls = [host.at("/0.jpg", answer(503, b"", Retry_After="2"), image), f"{host.url}/1.jpg"]
+    manners = Manners(delay=0, workers=1, longest_wait=0.2, backoff=0.01)
+    assert place.get(*urls, manners=manners)["passing"] == 2
+    assert len(host.asked) == 1
+
+
 def test_few_requests_at_once_and_a_pause_between(host: Host, place: Place) -> None:
     urls = [host.at(f"/{i}.jpg", slow(0.1)) for i in range(8)]
     manners = Manners(workers=8, per_host=2, delay=0.05)

@@ -47,6 +47,8 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What comes in place of a photo that is gone; saved, it would be a face like any other.
 STAND_INS = ("photo_unavailable", "image_unavailable", "photo_not_available")
 FAILED_RUNS = 3
+# Begins the status of a link that was not asked in a run.
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Manners:
     backoff : float
         Seconds before the second try; doubled before each further one.
     longest_wait : float
-        Seconds: where a host asks for more, its address is left for another run.
+        Seconds: where a host asks for more, its addresses are left for another run.
     most_bytes : int
         Of one image.
     """
@@ -84,6 +86,10 @@ class Manners:
     backoff: float = 2.0
     longest_wait: float = 300.0
     most_bytes: int = 40_000_000
+
+
+class _NotAskedError(Exception):
+    """An address that is left for another run, without a request."""
 
 
 class _GoneError(Exception):
@@ -297,19 +303,23 @@ class _Download:
         path = self.folder.find(url)
         if path is not None and not examine(path).fault:
             return url, "present"
-        passing = _PassingError("not asked")
+        passing = _PassingError(NOT_ASKED)
         tried = 0
         while tried < self.manners.tries and not self.stop.is_set():
             if tried and self.stop.wait(max(self.manners.backoff * 2 ** (tried - 1), passing.wait)):
                 break
-            tried += 1
             try:
                 self._keep(url, self._fetch(url))
                 return url, "downloaded"
             except _GoneError as gone:
-                return url, DeadLink(str(gone), before + tried, passing=False)
+                return url, DeadLink(str(gone), before + tried + 1, passing=False)
+            except _NotAskedError as error:
+                # What it answered to an earlier request says more.
+                passing = passing if tried else _PassingError(f"{NOT_ASKED}: {error}")
+                break
             except _PassingError as error:
                 passing = error
+                tried += 1
                 if passing.wait > self.manners.longest_wait:
                     break
         return url, DeadLink(str(passing), before + tried, passing=True)
@@ -371,7 +381,7 @@ class _Download:
         if error.code not in PASSING:
             raise _GoneError(str(error.code))
         wait = retry_after(error.headers.get("Retry-After"))
-        self.hosts.pause(url, min(wait, self.manners.longest_wait))
+        self.hosts.pause(url, wait)
         raise _PassingError(str(error.code), wait)
 
     def _body(self, response: HTTPResponse) -> bytes:
@@ -406,8 +416,15 @@ class _Hosts:
 
     @contextmanager
     def turn(self, url: str, stop: threading.Event) -> Iterator[None]:
-        """Wait for a host's turn; then keep it while the request lasts."""
-        host = urlsplit(url).netloc.lower()
+        """Wait for a host's turn; then keep it while the request lasts.
+
+        Raises
+        ------
+        _NotAskedError
+            If that takes longer than a host may ask for.
+        """
+        host = _host(url)
+        longest = max(self.manners.longest_wait, self.manners.delay)
         with self._lock:
             slot = self._slots.setdefault(host, threading.Semaphore(self.manners.per_host))
         with slot:
@@ -417,15 +434,21 @@ class _Hosts:
                     if left <= 0:
                         self._free[host] = time.monotonic() + self.manners.delay
                         break
+                if left > longest:
+                    raise _NotAskedError("its host asks for a longer pause")
                 if stop.wait(left):
-                    raise _PassingError("not asked")
+                    raise _NotAskedError("stopped")
             yield
 
     def pause(self, url: str, seconds: float) -> None:
         """Leave a host alone for so long."""
-        host = urlsplit(url).netloc.lower()
+        host = _host(url)
         with self._lock:
             self._free[host] = max(self._free.get(host, 0.0), time.monotonic() + seconds)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.lower()
 
 
 def _opener() -> urllib.request.OpenerDirector:
