@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -43,7 +43,9 @@ PART = 1 << 16
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What a host may answer differently another time.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({407, 408, 425, 429, 500, 502, 503, 504, 511})
+# Statuses of which many in a row are a block or a sign-in page, not photos that are gone.
+REFUSALS = ("403", "no image: text/")
 # What comes in place of a photo that is gone; saved, it would be a face like any other.
 STAND_INS = ("photo_unavailable", "image_unavailable", "photo_not_available")
 FAILED_RUNS = 3
@@ -75,6 +77,12 @@ class Manners:
         Seconds: where a host asks for more, its addresses are left for another run.
     most_bytes : int
         Of one image.
+    trial : int
+        Where none of a run's first so many links has an image, the run ends, and none of them
+        counts as tried; 0: never.
+    refusals : int
+        Where a host answers so many links in a row with 403 or a page, and none with an image, all
+        its links are left for another run, none of them counted as tried; 0: never.
     """
 
     workers: int = 8
@@ -86,6 +94,8 @@ class Manners:
     backoff: float = 2.0
     longest_wait: float = 300.0
     most_bytes: int = 40_000_000
+    trial: int = 100
+    refusals: int = 50
 
 
 class _NotAskedError(Exception):
@@ -151,7 +161,8 @@ def download(
     Raises
     ------
     UserError
-        If a file can't be written, or the list of dead links can't be read.
+        If a file can't be written, the list of dead links can't be read, or none of the first
+        links has an image (`Manners.trial`).
     """
     asked = list(dict.fromkeys(urls))
     folder = ImageFolder(images, [*asked, *others])
@@ -213,8 +224,8 @@ def download_fec(
         raise UserError(
             f"{counts['passing']} of {len(set(urls))} links gave no answer this time; "
             f"{dead} names them",
-            "Give the same command again, later: only these are asked. After three runs they "
-            "count as dead.",
+            "Give the same command again, later: only these are asked. Once they were asked in "
+            "three runs they count as dead.",
         )
     write_text(report, dead.read_text(encoding="utf-8"))
     return counts
@@ -225,13 +236,15 @@ class _Download:
         self.urls, self.folder, self.dead_path, self.manners = urls, folder, dead, manners
         self.images = folder.folder
         self.dead = read_dead(dead)
+        self.known = dict(self.dead)
+        self.blame = _Blame(manners)
         self.hosts = _Hosts(manners)
         self.stop = threading.Event()
         self.counts: Counter[str] = Counter(dict.fromkeys(("downloaded", "present"), 0))
 
     def run(self, retry_dead: bool) -> dict[str, int]:
         saved = time.monotonic()
-        waiting: set[Future[tuple[str, DeadLink | str]]] = set()
+        waiting: list[Future[tuple[str, DeadLink | str]]] = []
         pool = ThreadPoolExecutor(self.manners.workers)
         try:
             for url in self.urls:
@@ -243,7 +256,7 @@ class _Download:
                     continue
                 # What was tried before counts, unless the user wants to start anew.
                 before = known.tries if known and not retry_dead else 0
-                waiting.add(pool.submit(self._one, url, before))
+                waiting.append(pool.submit(self._one, url, before))
                 if len(waiting) >= AHEAD:
                     waiting = self._take(waiting)
                 if time.monotonic() - saved > SAVE_EVERY:
@@ -266,17 +279,30 @@ class _Download:
         return link.passing and link.tries < FAILED_RUNS * self.manners.tries
 
     def _take(
-        self, waiting: set[Future[tuple[str, DeadLink | str]]]
-    ) -> set[Future[tuple[str, DeadLink | str]]]:
+        self, waiting: list[Future[tuple[str, DeadLink | str]]]
+    ) -> list[Future[tuple[str, DeadLink | str]]]:
         done, rest = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
+        # In the links' order: `done` has none, and so many in a row mean something.
+        for future in (future for future in waiting if future in done):
             url, outcome = future.result()
             if isinstance(outcome, DeadLink):
                 self.dead[url] = outcome
-            else:
-                self.dead.pop(url, None)
-                self.counts[outcome] += 1
-        return rest
+                self.dead |= self.blame.no_image(url, outcome)
+                continue
+            self.dead.pop(url, None)
+            self.counts[outcome] += 1
+            if outcome == "downloaded":
+                self.blame.image(url)
+        if self.blame.is_ours() and not self.counts["downloaded"] + self.counts["present"]:
+            self.dead = self.known
+            raise UserError(
+                f"{self.images}: not one of the first {self.blame.statuses.total()} links gave an "
+                f"image ({self.blame.text()})",
+                "See whether this machine reaches the web (a proxy: set https_proxy; a network's "
+                "sign-in page), then give the same command again: none of them counts as tried. "
+                "If the photos are really gone, docs/teacher.md tells how to go on.",
+            )
+        return [future for future in waiting if future in rest]
 
     def _save(self) -> None:
         write_table(
@@ -309,6 +335,8 @@ class _Download:
             if tried and self.stop.wait(max(self.manners.backoff * 2 ** (tried - 1), passing.wait)):
                 break
             try:
+                if _host(url) in self.blame.refusing:
+                    raise _NotAskedError("its host refuses them all")
                 self._keep(url, self._fetch(url))
                 return url, "downloaded"
             except _GoneError as gone:
@@ -405,6 +433,63 @@ class _Download:
         return bytes(data)
 
 
+class _Blame:
+    """Whether links without an image are the photos' fault, a host's, or this machine's.
+
+    Attributes
+    ----------
+    statuses : Counter
+        Of this run's links that were asked and had no image.
+    refusing : set of str
+        Hosts that refuse every photo.
+    """
+
+    def __init__(self, manners: Manners) -> None:
+        self.manners = manners
+        self.statuses: Counter[str] = Counter()
+        self.refusing: set[str] = set()
+        self._giving: set[str] = set()
+        self._refused: dict[str, dict[str, DeadLink]] = {}
+
+    def image(self, url: str) -> None:
+        """Note that a link had an image: its host is no refusing one."""
+        self._giving.add(_host(url))
+        self.refusing.discard(_host(url))
+
+    def no_image(self, url: str, link: DeadLink) -> dict[str, DeadLink]:
+        """Note a link without an image; return links that its host is to blame for, uncounted."""
+        host = _host(url)
+        if link.status.startswith(NOT_ASKED):
+            return {}
+        self.statuses[link.status] += 1
+        if not self.manners.refusals or host in self._giving:
+            return {}
+        refused = self._refused.setdefault(host, {})
+        if link.status.startswith(REFUSALS):
+            refused[url] = replace(link, tries=link.tries - 1, passing=True)
+        elif host not in self.refusing:
+            refused.clear()
+        if len(refused) < self.manners.refusals:
+            return {}
+        if host not in self.refusing:
+            log.warning(
+                "%s: answered %d links in a row with 403 or a page, none with an image; all its "
+                "links are left for another run",
+                host,
+                len(refused),
+            )
+        self.refusing.add(host)
+        return refused
+
+    def is_ours(self) -> bool:
+        """Return whether so many links were asked that one should have had an image."""
+        return bool(self.manners.trial) and self.statuses.total() >= self.manners.trial
+
+    def text(self) -> str:
+        """Return the most frequent statuses, as people read them."""
+        return ", ".join(f"{n} x {status}" for status, n in self.statuses.most_common(3))
+
+
 class _Hosts:
     """Whose turn it is: few requests at a time to one host, and not one right after another."""
 
@@ -448,7 +533,11 @@ class _Hosts:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+    """Return an address's host and port; "" where it is no address."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _opener() -> urllib.request.OpenerDirector:
