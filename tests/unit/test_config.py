@@ -82,6 +82,8 @@ def test_every_key_has_a_comment() -> None:
         ({"shards": 0}, r"shards is 0\n.*at least 1"),
         ({"shards": "four"}, r"shards is 'four'\n.*a whole number"),
         ({"seed": -1}, r"seed is -1"),
+        ({"teacher": {"fec": {"agreement": 2}}}, r"teacher.fec.agreement is 2\n.*at most 1"),
+        ({"teacher": {"fec": {"agreement": "2/3"}}}, r"teacher.fec.agreement is '2/3'\n.*a number"),
         ({"device": "gpu"}, r"device is 'gpu'"),
         ({"shards": 4.0}, r"shards is 4.0\n.*a whole number"),
         ({"faces": {"margin": 224}}, r"faces.margin is 224, the whole crop 224"),

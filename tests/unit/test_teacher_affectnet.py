@@ -1,4 +1,3 @@
-import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -148,6 +147,13 @@ def test_a_path_that_leads_out_is_refused(manifest: Manifest, name: str) -> None
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("name", [".", "./", "1/..", "1\\.."])
+def test_a_path_that_names_no_file_spoils_its_row_only(manifest: Manifest, name: str) -> None:
+    found, audit = manifest.write(row("1/a.jpg", 1), row(name, 1)).read()
+    assert found.expression.tolist() == [1]
+    assert [(each.item, each.status) for each in audit] == [("row 3", "bad_row")]
+
+
 def test_links_in_the_folder_are_the_owners(manifest: Manifest, tmp_path: Path) -> None:
     (manifest.images / "2").symlink_to(manifest.images / "1", target_is_directory=True)
     (manifest.images / "1" / "gone.jpg").symlink_to(tmp_path / "nowhere")
@@ -266,17 +272,49 @@ def test_nothing_is_unpickled(folder: Folder, tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-@given(st.binary(max_size=200), st.booleans())
-def test_annotations_of_any_bytes(
-    tmp_path_factory: pytest.TempPathFactory, junk: bytes, like_numpy: bool
-) -> None:
+def npy(header: bytes, data: bytes = b"") -> bytes:
+    """Return a file of NumPy's with any header."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def headed(dtype: str, shape: str) -> bytes:
+    return f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\x03\x04 no archive",
+        npy(b"{'descr': '<f8', 'shape': (\n"),
+        npy(headed("<f8", "(10000000000000000,)")),
+        npy(headed("<f8", "(-1,)"), bytes(8)),
+        npy(headed("<U1", "()"), b"\xff\xff\xff\xff"),
+        npy(headed("O", "()"), b"I1\n."),
+        npy(b"[" * 5000),
+    ],
+)
+def test_an_annotation_that_numpy_fails_on_is_counted(folder: Folder, data: bytes) -> None:
+    folder.add("1", 1)
+    folder.add("2", 1)
+    (folder.root / "annotations" / "2_exp.npy").write_bytes(data)
+    found, audit = read_affectnet(folder.root)
+    assert found.expression.tolist() == [1]
+    assert audit_counts(audit) == {"bad_label": 1}
+
+
+JUNK = st.binary(max_size=200)
+NPY_JUNK = st.builds(npy, JUNK, JUNK) | st.builds(
+    npy, st.from_regex(r"[{}()\[\]',:<f8a-z\n ]*", fullmatch=True).map(str.encode), JUNK
+)
+WHOLE_HEAD = npy(headed("<f8", "(10000, 10)"))
+
+
+@given(JUNK | JUNK.map(b"PK\x03\x04".__add__) | NPY_JUNK | JUNK.map(WHOLE_HEAD.__add__))
+def test_annotations_of_any_bytes(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     folder = Folder(tmp_path_factory.mktemp("affectnet"))
     folder.add("1", 1)
     folder.add("2", 1)
-    head = io.BytesIO()
-    np.save(head, np.zeros((10**4, 10**1)))
-    start = head.getvalue()[:128] if like_numpy else b""
-    (folder.root / "annotations" / "2_exp.npy").write_bytes(start + junk)
+    (folder.root / "annotations" / "2_exp.npy").write_bytes(junk)
     found, audit = read_affectnet(folder.root)
     assert found.expression.tolist() == [1]
     assert audit_counts(audit) == {"bad_label": 1}

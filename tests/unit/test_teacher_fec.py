@@ -2,6 +2,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,8 +51,8 @@ class Fec:
             (self.images / image_name(f"{HOST}{name}.jpg")).write_bytes(SMALL)
         return self
 
-    def read(self, **options: float) -> tuple:
-        return read_fec(self.table, self.images, **options)  # type: ignore[arg-type]
+    def read(self, **options: Any) -> tuple:
+        return read_fec(self.table, self.images, **options)
 
 
 @pytest.fixture
@@ -181,6 +182,31 @@ def test_names_of_other_tools_unless_two_share_one(fec: Fec) -> None:
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        line("1122", ("w/a", "b", "c")),
+        line("1112", ("w/a", "b", "c")),
+        line("1", ("w/a", "b", "c"), box=("1.1", "1.6", "0", "1")),
+        line("4", ("b", "w/a", "c")),
+        f"{HOST}w/a.jpg,0,1",
+    ],
+)
+@pytest.mark.parametrize("in_other_table", [False, True])
+def test_a_name_is_shared_with_addresses_that_no_triplet_needs(
+    fec: Fec, tmp_path: Path, other: str, in_other_table: bool
+) -> None:
+    """The other address may be whose photo it is."""
+    test = tmp_path / "faceexp-comparison-data-test-public.csv"
+    test.write_text(other + "\n")
+    lines = [line("1111", ("z/a", "b", "c")), line("2222", "bcd")]
+    fec.write(*lines, *([] if in_other_table else [other]), images="bcd")
+    (fec.images / "a.jpg").write_bytes(SMALL)
+    triplets, audit = fec.read(others=[test] if in_other_table else [], agreement=0.8)
+    assert triplets.odd.tolist() == [1]
+    assert "not its alone" in next(row.detail for row in audit if row.status == "missing_image")
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "http://h/..",
@@ -237,6 +263,9 @@ def test_messages(fec: Fec, tmp_path: Path) -> None:
         fec.read()
     with pytest.raises(UserError, match="directory"):
         read_fec(tmp_path, fec.images)
+    fec.write(line("1"))
+    with pytest.raises(UserError, match="no such file"):
+        fec.read(others=[tmp_path / "no.csv"])
 
 
 def test_addresses_to_download(fec: Fec) -> None:

@@ -262,6 +262,8 @@ def test_what_is_no_address_of_the_web_is_refused(place: Place, url: str) -> Non
 
 PASSING = {
     "500": (answer(500, b""), "500?"),
+    "sign in to the network": (answer(511, b""), "511?"),
+    "sign in to the proxy": (answer(407, b""), "407?"),
     "timeout": (slow(1.2), "timeout?"),
     "cut off": (answer(body=FACE[:500], length=len(FACE)), "cut off?"),
     "chunks cut off": (chunks_cut_off, "IncompleteRead"),
@@ -326,6 +328,92 @@ def test_a_host_that_asks_for_hours_is_left_for_another_run(host: Host, place: P
     assert time.monotonic() - began < 2
     assert host.count("/x.jpg") == 1
     assert place.rows()[url] == ("503?", "1")
+
+
+def test_a_host_that_asks_for_hours_is_asked_for_nothing_else(host: Host, place: Place) -> None:
+    """Nor do its addresses keep others waiting, or count as tried."""
+    other = Host()
+    try:
+        urls = [host.at("/0.jpg", answer(503, b"", Retry_After="7200"))]
+        urls += [f"{host.url}/{i}.jpg" for i in range(1, 5)]
+        elsewhere = f"{other.url}/a.jpg"
+        manners = Manners(delay=0, workers=1, backoff=0.01)
+        began = time.monotonic()
+        counts = place.get(*urls, elsewhere, manners=manners)
+        assert time.monotonic() - began < 5
+        assert counts == {"downloaded": 1, "present": 0, "dead": 0, "passing": 5}
+        assert [path for path, _ in host.asked] == ["/0.jpg"]
+        assert place.rows()[urls[0]] == ("503?", "1")
+        left = ("not asked: its host asks for a longer pause?", "0")
+        assert [place.rows()[url] for url in urls[1:]] == [left] * 4
+    finally:
+        other.close()
+    host.at("/0.jpg", image)
+    assert place.get(*urls)["downloaded"] == 5, "another run asks"
+
+
+def test_a_pause_longer_than_a_wait_is_kept(host: Host, place: Place) -> None:
+    urls = [host.at("/0.jpg", answer(503, b"", Retry_After="2"), image), f"{host.url}/1.jpg"]
+    manners = Manners(delay=0, workers=1, longest_wait=0.2, backoff=0.01)
+    assert place.get(*urls, manners=manners)["passing"] == 2
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize("reply", [answer(500, b""), html, answer(404, b"")])
+def test_a_machine_without_the_web_stops_early(host: Host, place: Place, reply: Answer) -> None:
+    urls = [host.at(f"/{i}.jpg", reply) for i in range(200)]
+    place.dead.write_text(f"url,status,tries\n{urls[0]},500?,3\n")
+    manners = Manners(delay=0, backoff=0, tries=1, trial=20, refusals=0)
+    with pytest.raises(UserError, match=r"not one of the first \d\d links gave an image") as caught:
+        place.get(*urls, manners=manners)
+    assert "reaches the web" in caught.value.remedy
+    assert len(host.asked) < 60
+    assert place.rows() == {urls[0]: ("500?", "3")}, "nothing is counted"
+    for url in urls:
+        host.at(url.removeprefix(host.url), image)
+    assert place.get(*urls)["downloaded"] == 200
+
+
+def test_one_image_shows_that_the_web_is_there(host: Host, place: Place) -> None:
+    manners = Manners(delay=0, workers=1, trial=20)
+    urls = [host.at(f"/{i}.jpg", answer(404, b"")) for i in range(40)]
+    assert place.get(f"{host.url}/a.jpg", *urls, manners=manners)["dead"] == 40
+    more = [host.at(f"/more{i}.jpg", answer(404, b"")) for i in range(40)]
+    assert place.get(f"{host.url}/a.jpg", *more, manners=manners)["dead"] == 40, "or was there"
+    last = [host.at(f"/last{i}.jpg", answer(404, b"")) for i in range(40)]
+    assert place.get(*last, manners=Manners(delay=0, trial=0))["dead"] == 40, "or the user says so"
+
+
+@pytest.mark.parametrize("reply", [answer(403, b"no"), html])
+def test_a_host_that_refuses_every_photo_is_left_alone(
+    host: Host, place: Place, caplog: pytest.LogCaptureFixture, reply: Answer
+) -> None:
+    other = Host()
+    try:
+        urls = [host.at(f"/{i}.jpg", reply) for i in range(40)]
+        manners = Manners(delay=0, refusals=10)
+        counts = place.get(*urls, f"{other.url}/a.jpg", manners=manners)
+    finally:
+        other.close()
+    assert counts == {"downloaded": 1, "present": 0, "dead": 0, "passing": 40}
+    assert 10 <= len(host.asked) < 30
+    assert {tries for _, tries in place.rows().values()} == {"0"}
+    assert place.rows()[urls[-1]][0] == "not asked: its host refuses them all?"
+    assert "with 403 or a page" in caplog.text
+    for url in urls:
+        host.at(url.removeprefix(host.url), image)
+    assert place.get(*urls, manners=manners)["downloaded"] == 40
+
+
+def test_a_host_with_photos_is_taken_at_its_word(host: Host, place: Place) -> None:
+    manners = Manners(delay=0, workers=1, refusals=5)
+    urls = [host.at(f"/{i}.jpg", answer(403, b"no")) for i in range(20)]
+    assert place.get(f"{host.url}/a.jpg", *urls, manners=manners)["dead"] == 20
+    mixed = [host.at(f"/b{i}.jpg", answer(403 if i % 5 else 404, b"no")) for i in range(1, 21)]
+    assert place.get(*mixed, manners=manners)["dead"] == 20, "not in a row"
+    gone = [host.at(f"/c{i}.jpg", answer(403, b"no")) for i in range(20)]
+    manners = Manners(delay=0, refusals=0)
+    assert place.get(*gone, manners=manners)["dead"] == 20, "or the user says so"
 
 
 def test_few_requests_at_once_and_a_pause_between(host: Host, place: Place) -> None:
@@ -466,6 +554,19 @@ def test_from_a_table_to_triplets_by_the_script(host: Host, tmp_path: Path) -> N
     assert report.read_text() == "url,status,tries\n"
     found, audit = read_fec(table, tmp_path / "images")
     assert (found.odd.tolist(), audit) == ([2], [])
+
+
+def test_a_photo_that_may_be_of_a_tie_is_not_taken_for_anothers(host: Host, tmp_path: Path) -> None:
+    table = triplets(tmp_path, [f"{host.url}/{i}.jpg" for i in range(3)])
+    tie = table.read_text().replace("/0.jpg", "/other/0.jpg").replace("8,3", "8,1")
+    table.write_text(table.read_text() + tie)
+    images = tmp_path / "images"
+    images.mkdir()
+    for i in range(2):
+        (images / f"{i}.jpg").write_bytes(FACE)
+    counts = download_fec({"train": table, "images": images}, tmp_path / "dead.csv", HASTY)
+    assert counts == {"downloaded": 2, "present": 1, "dead": 0, "passing": 0}
+    assert {path for path, _ in host.asked} == {"/0.jpg", "/2.jpg"}
 
 
 def test_messages_of_the_rule(host: Host, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ def test_photos_are_downloaded_when_asked_for_and_only_then(
     for path in (folder / "fec").iterdir():
         assert not path.stat().st_mode & 0o077, "photos of people are their downloader's alone"
     assert "Nothing to be done" in study.run("download_fec").out
+    own = study.config["teacher"]["fec"]
+    agreed = study.with_config(teacher={"fec": {**own, "agreement": 0.66}})
+    assert "Nothing to be done" in agreed.run("download_fec").out
 
 
 def test_a_link_that_may_answer_later_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from study import CHECKOUT, Study
 from teacher_config import teacher
 
 from affectflow.errors import UserError
@@ -69,6 +70,41 @@ def test_the_digest_is_of_contents_not_of_where_they_lie(
     shutil.copyfile(other.path, one.path)  # another photo under its name
     write_index(teacher(moved), changed)
     assert index_digest(changed) != index_digest(index)
+
+
+def test_agreement_is_the_configs(expressions: Path, tmp_path: Path) -> None:
+    config = teacher(expressions)
+    config["fec"]["agreement"] = 0.9
+    write_index(config, tmp_path)
+    assert "weak" in set(pandas.read_csv(tmp_path / AUDIT)["status"])
+
+
+def test_another_agreement_reads_anew(expressions: Path, tmp_path: Path) -> None:
+    study = Study(CHECKOUT, tmp_path, {"teacher": teacher(expressions)})
+    run = study.run("index_teacher")
+    assert run.code == 0, run.out
+    assert "Nothing to be done" in study.run("index_teacher", "--dry-run").out
+    config = teacher(expressions)
+    config["fec"]["agreement"] = 0.9
+    stricter = study.with_config(teacher=config)
+    assert stricter.run("index_teacher", "--dry-run").rules == {"index_teacher"}
+
+
+def test_a_photo_that_may_be_of_the_other_table_is_not_used(
+    expressions: Path, tmp_path: Path
+) -> None:
+    """The other address is of a triplet that is not used itself."""
+    root = tmp_path / "expressions"
+    shutil.copytree(expressions, root)
+    config = teacher(root)
+    url = Path(config["fec"]["train"]).read_text().partition(",")[0]
+    name = url.rpartition("/")[2]
+    assert (Path(config["fec"]["images"]) / name).is_file()
+    with Path(config["fec"]["test"]).open("a") as test:
+        test.write(f"http://elsewhere.example/{name}\n")
+    write_index(config, tmp_path / "index")
+    missing = pandas.read_csv(tmp_path / "index" / AUDIT).query("status == 'missing_image'")
+    assert missing.set_index("item")["detail"][url].endswith("not its alone")
 
 
 @pytest.mark.parametrize(

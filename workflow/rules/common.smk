@@ -321,8 +321,8 @@ def teacher_tables(wildcards):
     return [
         sha256(path) if path.is_file() else str(path)
         for data in ("fec", "affectnet")
-        for _, given in sorted(TEACHER[data].items())
-        if given
+        for key, given in sorted(TEACHER[data].items())
+        if given and key != "agreement"
         for path in [Path(given).expanduser()]
     ]
 

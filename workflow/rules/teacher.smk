@@ -19,7 +19,9 @@ rule download_fec:
     params:
         script=script("download_fec.py"),
         # What was downloaded stays in the folder, whatever the code was.
-        fec=teacher_argument(TEACHER["fec"]),
+        fec=teacher_argument(
+            {key: TEACHER["fec"][key] for key in ("train", "test", "images")}
+        ),
     shell:
         "python {params.script:q} --fec {params.fec:q} --report {output} > {log} 2>&1"
 
@@ -43,6 +45,7 @@ rule index_teacher:
             json.dumps({key: TEACHER[key] for key in ("fec", "affectnet")})
         ),
         tables=teacher_tables,
+        agreement=float(TEACHER["fec"]["agreement"]),
         code=code("index_teacher.py"),
     shell:
         "python {params.script:q} --teacher {params.sources:q} --threads {threads}"

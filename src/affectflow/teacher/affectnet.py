@@ -194,6 +194,9 @@ def _manifest(table: Path, images: Path, audit: list[AuditRow]) -> Iterator[_Sam
             continue
         code = _code(label, f"{table}: row {number}")
         name = _inside(table, number, name)
+        if name == ".":
+            audit.append(AuditRow(f"row {number}", "bad_row", "its path names no file"))
+            continue
         if code in NO_EXPRESSIONS:
             audit.append(AuditRow(name, "no_expression", NO_EXPRESSIONS[code]))
             continue
@@ -266,7 +269,7 @@ def _inside(table: Path, number: int, name: str) -> str:
     """Return a path with forward slashes; raise UserError if it leads out of its folder."""
     # By name alone: links within the folder may lead anywhere, they are its owner's.
     steps = PurePosixPath(os.path.normpath(name.replace("\\", "/")))
-    if steps.is_absolute() or ".." in steps.parts or ":" in steps.parts[0]:
+    if steps.is_absolute() or ".." in steps.parts or ":" in str(steps).split("/")[0]:
         raise UserError(
             f"{table}: row {number}: path {name!r} leads out of the folder of images",
             "AffectNet's paths are such as 689/737db2483489148d783ef278f43f4.jpg; mend the row.",
@@ -339,13 +342,14 @@ def _folder(source: Path, workers: int, audit: list[AuditRow]) -> list[_Sample]:
 
 def _label(path: Path) -> str | None:
     """Return what an annotation's file holds, as text; None if that is not one number or word."""
+    # NumPy fails on broken files in every way: BadZipFile, TokenError, MemoryError, ...
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES)
         value = np.load(io.BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError):
+        if not isinstance(value, np.ndarray) or value.size != 1:
+            return None
+        item = value.reshape(-1)[0].item()
+    except Exception:
         return None
-    if not isinstance(value, np.ndarray) or value.size != 1:
-        return None
-    item = value.reshape(-1)[0].item()
     return item.decode("ascii", "replace") if isinstance(item, bytes) else str(item)

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -28,7 +28,7 @@ from affectflow.dataset.tables import read_table, write_table
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic, write_text
 from affectflow.teacher.faces import examine, fault_of
-from affectflow.teacher.fec import fec_urls
+from affectflow.teacher.fec import fec_addresses, fec_urls
 from affectflow.teacher.urls import ImageFolder, image_name
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,14 @@ PART = 1 << 16
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What a host may answer differently another time.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({407, 408, 425, 429, 500, 502, 503, 504, 511})
+# Statuses of which many in a row are a block or a sign-in page, not photos that are gone.
+REFUSALS = ("403", "no image: text/")
 # What comes in place of a photo that is gone; saved, it would be a face like any other.
 STAND_INS = ("photo_unavailable", "image_unavailable", "photo_not_available")
 FAILED_RUNS = 3
+# Begins the status of a link that was not asked in a run.
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,15 @@ class Manners:
     backoff : float
         Seconds before the second try; doubled before each further one.
     longest_wait : float
-        Seconds: where a host asks for more, its address is left for another run.
+        Seconds: where a host asks for more, its addresses are left for another run.
     most_bytes : int
         Of one image.
+    trial : int
+        Where none of a run's first so many links has an image, the run ends, and none of them
+        counts as tried; 0: never.
+    refusals : int
+        Where a host answers so many links in a row with 403 or a page, and none with an image, all
+        its links are left for another run, none of them counted as tried; 0: never.
     """
 
     workers: int = 8
@@ -84,6 +94,12 @@ class Manners:
     backoff: float = 2.0
     longest_wait: float = 300.0
     most_bytes: int = 40_000_000
+    trial: int = 100
+    refusals: int = 50
+
+
+class _NotAskedError(Exception):
+    """An address that is left for another run, without a request."""
 
 
 class _GoneError(Exception):
@@ -113,6 +129,7 @@ def download(
     dead: Path,
     manners: Manners | None = None,
     *,
+    others: Iterable[str] = (),
     retry_dead: bool = False,
 ) -> dict[str, int]:
     """Download images, those that are not in the folder yet.
@@ -129,6 +146,8 @@ def download(
         start, where there is one, and kept up. `status` is an HTTP status or a few words; one
         that may pass has ``?`` behind it.
     manners : Manners, optional
+    others : iterable of str
+        Addresses that are not asked for, but whose images may be in the folder.
     retry_dead : bool
         Whether to ask for dead links again. What may pass is asked again in any case, in three
         runs.
@@ -142,9 +161,12 @@ def download(
     Raises
     ------
     UserError
-        If a file can't be written, or the list of dead links can't be read.
+        If a file can't be written, the list of dead links can't be read, or none of the first
+        links has an image (`Manners.trial`).
     """
-    return _Download(list(dict.fromkeys(urls)), images, dead, manners or Manners()).run(retry_dead)
+    asked = list(dict.fromkeys(urls))
+    folder = ImageFolder(images, [*asked, *others])
+    return _Download(asked, folder, dead, manners or Manners()).run(retry_dead)
 
 
 def download_fec(
@@ -188,8 +210,9 @@ def download_fec(
             )
     images = Path(fec["images"]).expanduser()
     urls = [url for table in tables for url in fec_urls(table)]
+    others = [url for table in tables for url in fec_addresses(table)]
     dead = images / DEAD_FILE
-    counts = download(urls, images, dead, manners, retry_dead=retry_dead)
+    counts = download(urls, images, dead, manners, others=others, retry_dead=retry_dead)
     log.info("%s", ", ".join(f"{n} {what}" for what, n in counts.items()))
     if not counts["downloaded"] + counts["present"]:
         raise UserError(
@@ -201,25 +224,27 @@ def download_fec(
         raise UserError(
             f"{counts['passing']} of {len(set(urls))} links gave no answer this time; "
             f"{dead} names them",
-            "Give the same command again, later: only these are asked. After three runs they "
-            "count as dead.",
+            "Give the same command again, later: only these are asked. Once they were asked in "
+            "three runs they count as dead.",
         )
     write_text(report, dead.read_text(encoding="utf-8"))
     return counts
 
 
 class _Download:
-    def __init__(self, urls: list[str], images: Path, dead: Path, manners: Manners) -> None:
-        self.urls, self.images, self.dead_path, self.manners = urls, images, dead, manners
-        self.folder = ImageFolder(images, urls)
+    def __init__(self, urls: list[str], folder: ImageFolder, dead: Path, manners: Manners) -> None:
+        self.urls, self.folder, self.dead_path, self.manners = urls, folder, dead, manners
+        self.images = folder.folder
         self.dead = read_dead(dead)
+        self.known = dict(self.dead)
+        self.blame = _Blame(manners)
         self.hosts = _Hosts(manners)
         self.stop = threading.Event()
         self.counts: Counter[str] = Counter(dict.fromkeys(("downloaded", "present"), 0))
 
     def run(self, retry_dead: bool) -> dict[str, int]:
         saved = time.monotonic()
-        waiting: set[Future[tuple[str, DeadLink | str]]] = set()
+        waiting: list[Future[tuple[str, DeadLink | str]]] = []
         pool = ThreadPoolExecutor(self.manners.workers)
         try:
             for url in self.urls:
@@ -231,7 +256,7 @@ class _Download:
                     continue
                 # What was tried before counts, unless the user wants to start anew.
                 before = known.tries if known and not retry_dead else 0
-                waiting.add(pool.submit(self._one, url, before))
+                waiting.append(pool.submit(self._one, url, before))
                 if len(waiting) >= AHEAD:
                     waiting = self._take(waiting)
                 if time.monotonic() - saved > SAVE_EVERY:
@@ -254,17 +279,30 @@ class _Download:
         return link.passing and link.tries < FAILED_RUNS * self.manners.tries
 
     def _take(
-        self, waiting: set[Future[tuple[str, DeadLink | str]]]
-    ) -> set[Future[tuple[str, DeadLink | str]]]:
+        self, waiting: list[Future[tuple[str, DeadLink | str]]]
+    ) -> list[Future[tuple[str, DeadLink | str]]]:
         done, rest = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
+        # In the links' order: `done` has none, and so many in a row mean something.
+        for future in (future for future in waiting if future in done):
             url, outcome = future.result()
             if isinstance(outcome, DeadLink):
                 self.dead[url] = outcome
-            else:
-                self.dead.pop(url, None)
-                self.counts[outcome] += 1
-        return rest
+                self.dead |= self.blame.no_image(url, outcome)
+                continue
+            self.dead.pop(url, None)
+            self.counts[outcome] += 1
+            if outcome == "downloaded":
+                self.blame.image(url)
+        if self.blame.is_ours() and not self.counts["downloaded"] + self.counts["present"]:
+            self.dead = self.known
+            raise UserError(
+                f"{self.images}: not one of the first {self.blame.statuses.total()} links gave an "
+                f"image ({self.blame.text()})",
+                "See whether this machine reaches the web (a proxy: set https_proxy; a network's "
+                "sign-in page), then give the same command again: none of them counts as tried. "
+                "If the photos are really gone, docs/teacher.md tells how to go on.",
+            )
+        return [future for future in waiting if future in rest]
 
     def _save(self) -> None:
         write_table(
@@ -291,19 +329,25 @@ class _Download:
         path = self.folder.find(url)
         if path is not None and not examine(path).fault:
             return url, "present"
-        passing = _PassingError("not asked")
+        passing = _PassingError(NOT_ASKED)
         tried = 0
         while tried < self.manners.tries and not self.stop.is_set():
             if tried and self.stop.wait(max(self.manners.backoff * 2 ** (tried - 1), passing.wait)):
                 break
-            tried += 1
             try:
+                if _host(url) in self.blame.refusing:
+                    raise _NotAskedError("its host refuses them all")
                 self._keep(url, self._fetch(url))
                 return url, "downloaded"
             except _GoneError as gone:
-                return url, DeadLink(str(gone), before + tried, passing=False)
+                return url, DeadLink(str(gone), before + tried + 1, passing=False)
+            except _NotAskedError as error:
+                # What it answered to an earlier request says more.
+                passing = passing if tried else _PassingError(f"{NOT_ASKED}: {error}")
+                break
             except _PassingError as error:
                 passing = error
+                tried += 1
                 if passing.wait > self.manners.longest_wait:
                     break
         return url, DeadLink(str(passing), before + tried, passing=True)
@@ -365,7 +409,7 @@ class _Download:
         if error.code not in PASSING:
             raise _GoneError(str(error.code))
         wait = retry_after(error.headers.get("Retry-After"))
-        self.hosts.pause(url, min(wait, self.manners.longest_wait))
+        self.hosts.pause(url, wait)
         raise _PassingError(str(error.code), wait)
 
     def _body(self, response: HTTPResponse) -> bytes:
@@ -389,6 +433,63 @@ class _Download:
         return bytes(data)
 
 
+class _Blame:
+    """Whether links without an image are the photos' fault, a host's, or this machine's.
+
+    Attributes
+    ----------
+    statuses : Counter
+        Of this run's links that were asked and had no image.
+    refusing : set of str
+        Hosts that refuse every photo.
+    """
+
+    def __init__(self, manners: Manners) -> None:
+        self.manners = manners
+        self.statuses: Counter[str] = Counter()
+        self.refusing: set[str] = set()
+        self._giving: set[str] = set()
+        self._refused: dict[str, dict[str, DeadLink]] = {}
+
+    def image(self, url: str) -> None:
+        """Note that a link had an image: its host is no refusing one."""
+        self._giving.add(_host(url))
+        self.refusing.discard(_host(url))
+
+    def no_image(self, url: str, link: DeadLink) -> dict[str, DeadLink]:
+        """Note a link without an image; return links that its host is to blame for, uncounted."""
+        host = _host(url)
+        if link.status.startswith(NOT_ASKED):
+            return {}
+        self.statuses[link.status] += 1
+        if not self.manners.refusals or host in self._giving:
+            return {}
+        refused = self._refused.setdefault(host, {})
+        if link.status.startswith(REFUSALS):
+            refused[url] = replace(link, tries=link.tries - 1, passing=True)
+        elif host not in self.refusing:
+            refused.clear()
+        if len(refused) < self.manners.refusals:
+            return {}
+        if host not in self.refusing:
+            log.warning(
+                "%s: answered %d links in a row with 403 or a page, none with an image; all its "
+                "links are left for another run",
+                host,
+                len(refused),
+            )
+        self.refusing.add(host)
+        return refused
+
+    def is_ours(self) -> bool:
+        """Return whether so many links were asked that one should have had an image."""
+        return bool(self.manners.trial) and self.statuses.total() >= self.manners.trial
+
+    def text(self) -> str:
+        """Return the most frequent statuses, as people read them."""
+        return ", ".join(f"{n} x {status}" for status, n in self.statuses.most_common(3))
+
+
 class _Hosts:
     """Whose turn it is: few requests at a time to one host, and not one right after another."""
 
@@ -400,8 +501,15 @@ class _Hosts:
 
     @contextmanager
     def turn(self, url: str, stop: threading.Event) -> Iterator[None]:
-        """Wait for a host's turn; then keep it while the request lasts."""
-        host = urlsplit(url).netloc.lower()
+        """Wait for a host's turn; then keep it while the request lasts.
+
+        Raises
+        ------
+        _NotAskedError
+            If that takes longer than a host may ask for.
+        """
+        host = _host(url)
+        longest = max(self.manners.longest_wait, self.manners.delay)
         with self._lock:
             slot = self._slots.setdefault(host, threading.Semaphore(self.manners.per_host))
         with slot:
@@ -411,15 +519,25 @@ class _Hosts:
                     if left <= 0:
                         self._free[host] = time.monotonic() + self.manners.delay
                         break
+                if left > longest:
+                    raise _NotAskedError("its host asks for a longer pause")
                 if stop.wait(left):
-                    raise _PassingError("not asked")
+                    raise _NotAskedError("stopped")
             yield
 
     def pause(self, url: str, seconds: float) -> None:
         """Leave a host alone for so long."""
-        host = urlsplit(url).netloc.lower()
+        host = _host(url)
         with self._lock:
             self._free[host] = max(self._free.get(host, 0.0), time.monotonic() + seconds)
+
+
+def _host(url: str) -> str:
+    """Return an address's host and port; "" where it is no address."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _opener() -> urllib.request.OpenerDirector:

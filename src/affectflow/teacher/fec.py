@@ -21,7 +21,7 @@ from __future__ import annotations
 import csv
 import logging
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,13 @@ class Triplets:
 
 
 def read_fec(
-    table: Path, images: Path, *, agreement: float = 0.0, workers: int = 4, decode: bool = True
+    table: Path,
+    images: Path,
+    *,
+    others: Sequence[Path] = (),
+    agreement: float = 0.0,
+    workers: int = 4,
+    decode: bool = True,
 ) -> tuple[Triplets, list[AuditRow]]:
     """Read a table of FEC over a folder of downloaded images.
 
@@ -87,6 +93,9 @@ def read_fec(
         The CSV.
     images : Path
         The folder, see `affectflow.teacher.urls`.
+    others : sequence of Path
+        Further tables whose images are in the folder, too: an image that may be of one of their
+        addresses is not taken for one of this table's.
     agreement : float
         The least share of votes (0..1) for the odd face. The paper's is 2/3; 0: whichever face
         has most.
@@ -108,14 +117,16 @@ def read_fec(
     Raises
     ------
     UserError
-        If the table or the folder is missing, no row is a triplet, no image is found, or none of
+        If a table or the folder is missing, no row is a triplet, no image is found, or none of
         the triplets is left.
     """
     require_folder(images, "FEC's images", "teacher.fec.images")
     rows = _Rows(table, agreement)
     audit = rows.audit
     urls = list(dict.fromkeys(url for url, _ in rows.faces))
-    usable, found = _look(urls, images, workers, decode, audit)
+    tables = dict.fromkeys((table, *others))
+    folder = ImageFolder(images, [url for each in tables for url in fec_addresses(each)])
+    usable, found = _look(urls, folder, workers, decode, audit)
     if urls and not found:
         raise UserError(
             f"{images}: has none of the {len(urls)} images of {table}",
@@ -148,6 +159,17 @@ def fec_urls(table: Path) -> list[str]:
         If the table is missing, or no row is a triplet.
     """
     return list(dict.fromkeys(url for url, _ in _Rows(table, 0.0).faces))
+
+
+def fec_addresses(table: Path) -> list[str]:
+    """Return all addresses of a table, each once, in its order, whatever is wrong with their rows.
+
+    Raises
+    ------
+    UserError
+        If the table is missing.
+    """
+    return list(dict.fromkeys(url for _, cells in _lines(table) for url in cells[:KIND:5]))
 
 
 class _Rows:
@@ -281,10 +303,9 @@ def _fault(cells: list[str], known: Container[tuple[str, ...]]) -> str:
 
 
 def _look(
-    urls: list[str], images: Path, workers: int, decode: bool, audit: list[AuditRow]
+    urls: list[str], folder: ImageFolder, workers: int, decode: bool, audit: list[AuditRow]
 ) -> tuple[dict[str, Path], int]:
     """Return the images that can be used, by address, and how many were found at all."""
-    folder = ImageFolder(images, urls)
     paths: dict[str, Path] = {}
     for url in urls:
         path = folder.find(url)

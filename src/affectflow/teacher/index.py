@@ -73,7 +73,14 @@ def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> N
                 raise UserError(
                     "teacher.fec.images: is not set", "Name the folder of FEC's photos."
                 )
-            found, rows = read_fec(source, images, workers=workers)
+            others = [Path(given[k]).expanduser() for k in ("train", "test") if given.get(k)]
+            found, rows = read_fec(
+                source,
+                images,
+                others=others,
+                agreement=float(given.get("agreement", 0.0)),
+                workers=workers,
+            )
             triplets.append(_triplet_table(found, split, workers))
         else:
             shown, rows = read_affectnet(source, images, workers=workers)
