@@ -2,18 +2,6 @@ localrules:
     fuse,
 
 
-# What every training takes and writes. The checkpoint is no output: it outlives a killed job, and
-# the next one goes on from it.
-TRAINING_JOB = (
-    " --clips {input.clips} --tasks {input.tasks}"
-    " --training {params.training:q} --seed {params.seed}"
-    " --device {params.device} --threads {params.threads} --code {params.code}"
-    " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
-    " --model {output.model} --description {output.description}"
-    " --history {output.history} --predictions {output.predictions}"
-)
-
-
 rule train:
     input:
         embeddings=experiment_embeddings,
@@ -44,9 +32,13 @@ rule train:
         threads=TRAINING_THREADS,
         code=experiment_code,
     shell:
-        "python {params.script:q} --embeddings {input.embeddings}"
-        + TRAINING_JOB
-        + " > {log} 2>&1"
+        # The checkpoint is no output: it outlives a killed job, and the next one goes on from it.
+        "python {params.script:q} --embeddings {input.embeddings} --clips {input.clips}"
+        " --tasks {input.tasks} --training {params.training:q} --seed {params.seed}"
+        " --device {params.device} --threads {params.threads} --code {params.code}"
+        " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
+        " --model {output.model} --description {output.description}"
+        " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
 
 
 # A pooled head needs no GPU: a rule of its own, for a profile names a partition for each rule.
@@ -93,7 +85,12 @@ rule fine_tune:
         code=fine_tuning_code,
     shell:
         "python {params.script:q} --faces {input.faces} --backbone {params.backbone}"
-        " --weights {input.weights}" + TRAINING_JOB + " > {log} 2>&1"
+        " --weights {input.weights} --clips {input.clips} --tasks {input.tasks}"
+        " --training {params.training:q} --seed {params.seed}"
+        " --device {params.device} --threads {params.threads} --code {params.code}"
+        " --checkpoint results/experiments/{wildcards.experiment}/checkpoint.pt"
+        " --model {output.model} --description {output.description}"
+        " --history {output.history} --predictions {output.predictions} > {log} 2>&1"
 
 
 rule fuse:
