@@ -14,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 
 from affectflow.demo.expressions import COLUMNS, Plan, plan_expressions, write_expressions
 from affectflow.demo.photos import CLOSE, WIDE
-from affectflow.demo.portrayals import CLASSES, NO_AFFECT, Portrayal, settings
+from affectflow.demo.portrayals import NO_AFFECT, Portrayal, settings
 from affectflow.demo.triplets import KINDS, MANY_VOTES, VOTES, Triplet
 from affectflow.errors import UserError
+from affectflow.teacher.classes import EXPRESSIONS
 
 IDENTITIES, PER_IDENTITY, TRIPLETS, SIDE = 24, 8, 160, 112
 
@@ -82,7 +83,7 @@ KEYS = ("exp", "val", "aro")
 def test_affectnets_tables_have_the_same_images(root: Path, name: str, folder: str) -> None:
     rows = table(root, f"{name}.csv")
     assert tuple(rows[0]) == COLUMNS
-    labelled = [row for row in rows if int(row["expression"]) < len(CLASSES)]
+    labelled = [row for row in rows if int(row["expression"]) < len(EXPRESSIONS)]
     files = sorted((root / "affectnet" / f"{folder}_set" / "images").iterdir())
     paths = [root / "affectnet" / row["subDirectory_filePath"] for row in labelled]
     assert sorted(paths) == files
@@ -109,7 +110,7 @@ def test_images_without_a_class_are_in_the_training_table_alone(root: Path, plan
 def test_classes_are_balanced_and_vary_within(plan: Plan) -> None:
     for images in (plan.training, plan.validation):
         assert len(set(Counter(image.expression for image in images).values())) == 1
-    for expression in range(len(CLASSES)):
+    for expression in range(len(EXPRESSIONS)):
         faces = [settings(i.face) for i in plan.training if i.expression == expression]
         assert len(np.unique(np.stack(faces), axis=0)) == IDENTITIES
 
@@ -251,7 +252,7 @@ def grey(path: Path, box: tuple[float, float, float, float]) -> np.ndarray:
 def load_labelled(root: Path, name: str) -> dict[str, np.ndarray]:
     crops = {}
     for row in table(root, name):
-        if int(row["expression"]) < len(CLASSES):
+        if int(row["expression"]) < len(EXPRESSIONS):
             x, y, width, height = (int(row[f"face_{k}"]) for k in ("x", "y", "width", "height"))
             path = root / "affectnet" / row["subDirectory_filePath"]
             crops[path.name] = grey(path, (x, y, x + width, y + height))

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from affectflow.demo.portrait import Expression
 from affectflow.demo.subject import Pose
+from affectflow.teacher.classes import EXPRESSIONS, NO_EXPRESSIONS
 
-CLASSES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
-# the other numbers of AffectNet's tables: a face of no class, an annotator at a loss, no face
-NONE, UNCERTAIN, NON_FACE = 8, 9, 10
+NONE, UNCERTAIN, NON_FACE = NO_EXPRESSIONS
 NO_AFFECT = -2.0  # what those tables have for a valence or arousal that nobody gave
 
 _PEAKS = (
@@ -53,7 +52,7 @@ class Portrayal:
     number : int
         Which image of this identity.
     expression : int
-        0..7, an index of `CLASSES`; or `NONE`, `UNCERTAIN`, `NON_FACE`.
+        0..7, an index of `EXPRESSIONS`; or `NONE`, `UNCERTAIN`, `NON_FACE`.
     face : Expression
         The portrait's settings.
     pose : Pose
@@ -88,7 +87,7 @@ def portray(first: int, identities: int, per_identity: int, seed: int) -> list[P
         rng = np.random.default_rng([seed, identity, FACES_STREAM])
         for number in range(per_identity):
             # by turns from another start for each, so that few images are of every class, too
-            expression = (identity + number) % len(CLASSES)
+            expression = (identity + number) % len(EXPRESSIONS)
             strength = rng.uniform(*(MILD, STRONG)[rng.integers(2)])
             face = _blend(0, expression, strength, rng)
             valence, arousal = np.clip(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from affectflow.demo.portrayals import CLASSES, Portrayal, settings
+from affectflow.demo.portrayals import Portrayal, settings
 from affectflow.errors import UserError
+from affectflow.teacher.classes import EXPRESSIONS
 
 KINDS = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
 _SHARES = (0.2, 0.4, 0.4)
@@ -56,7 +57,7 @@ def compare(
     """
     kinds = rng.permutation(np.repeat(KINDS, _deal(number)))
     ballots = _ballots(number, rng)
-    by_class = [[i for i in images if i.expression == c] for c in range(len(CLASSES))]
+    by_class = [[i for i in images if i.expression == c] for c in range(len(EXPRESSIONS))]
     return tuple(
         _draw_triplet(str(kind), by_class, ballot, rng)
         for kind, ballot in zip(kinds, ballots, strict=True)

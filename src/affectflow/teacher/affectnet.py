@@ -28,12 +28,11 @@ from numpy.typing import NDArray
 
 from affectflow.errors import UserError
 from affectflow.teacher.audit import AuditRow, counts_text, in_threads, require_folder
+from affectflow.teacher.classes import EXPRESSIONS, NO_EXPRESSIONS
 from affectflow.teacher.faces import SUFFIXES, Box, Face, Finding, examine, usable_box
 
 log = logging.getLogger(__name__)
 
-EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
-NO_EXPRESSIONS = {8: "none", 9: "uncertain", 10: "no face"}
 COLUMNS = (
     "subDirectory_filePath",
     "face_x",

@@ -20,7 +20,9 @@ from torch import Tensor
 from affectflow.errors import UserError
 from affectflow.teacher.losses import margins
 
-TRIPLETS, EXPRESSIONS, FLIPS = range(3)
+TRIPLET_ORDER, EXPRESSION_ORDER, FLIPS = range(3)
+"""Streams of random numbers."""
+
 AHEAD = 4
 """Steps whose faces are read while the device works on an earlier one."""
 
@@ -144,7 +146,7 @@ def plan(
         This process, from 0, and how many there are. Each takes a run of the batch; their lengths
         differ by 1 at most.
     """
-    order = np.random.default_rng([seed, TRIPLETS, epoch]).permutation(triplets)
+    order = np.random.default_rng([seed, TRIPLET_ORDER, epoch]).permutation(triplets)
     steps = steps_of(triplets, batch_size)
     stream = _Rounds(expressions, seed)
     for step in range(first, steps):
@@ -172,7 +174,7 @@ class _Rounds:
         for at in range(count):
             number, place = divmod(start + at, self.places)
             if number != self.round:
-                generator = np.random.default_rng([self.seed, EXPRESSIONS, number])
+                generator = np.random.default_rng([self.seed, EXPRESSION_ORDER, number])
                 self.round, self.order = number, generator.permutation(self.places)
             found[at] = self.order[place]
         return found

@@ -90,13 +90,6 @@ def read_face(face: Face, size: int) -> NDArray[np.uint8]:
     return crop(image, np.array(box) * (width, height, width, height), size)
 
 
-def is_sound(face: Face) -> str | None:
-    """Return why a face can't be read, or None; its image is decoded whole."""
-    if face.box is not None and usable_box(face.box) is None:
-        return f"the box {face.box} is not in the image"
-    return examine(face.path).fault or None
-
-
 def usable_box(box: Box) -> Box | None:
     """Return a relative box cut at the image's edges, or None where nothing is left of it."""
     if not all(map(math.isfinite, box)):

@@ -13,14 +13,10 @@ from torch.nn import functional
 from affectflow.backbones.spec import Backbone
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
+from affectflow.teacher.classes import EXPRESSIONS
 
 TRIPLET_DIM = 32
-# In the order of AffectNet's own codes, 0 to 7 (Mollahosseini et al. 2017).
-EXPRESSION = Task(
-    "expression",
-    "nominal",
-    ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"),
-)
+EXPRESSION = Task("expression", "nominal", EXPRESSIONS)
 BASE = "base"
 HEADS = "heads."
 
