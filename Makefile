@@ -5,7 +5,7 @@ LOCK := envs/requirements.lock
 READY := .venv/.ready
 CORES ?= all
 
-.PHONY: demo test check lint lock clean
+.PHONY: demo test check bench lint lock clean
 
 demo: demo/corpus
 	$(BIN)/snakemake --cores $(CORES)
@@ -18,6 +18,10 @@ test: $(READY)
 
 check: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"
+
+# Against the stock pipeline; more: .venv/bin/python bench/speed.py --help
+bench: demo/corpus
+	$(BIN)/python bench/speed.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
