@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ from skimage.data import astronaut
 from affectflow.errors import UserError
 from affectflow.faces.clip import build_detectors, detect_clip, find_faces
 from affectflow.faces.crop import crop, crop_aligned
-from affectflow.faces.detection import Detector
+from affectflow.faces.detection import Detections, Detector
 from affectflow.video import jpeg
 from affectflow.video.decode import read_clip
 from affectflow.video.sampling import Sampling
@@ -70,6 +71,26 @@ def test_people_far_away_are_searched_closer_in_every_frame(detectors: list[Dete
     both = find_faces(frames, detectors)
     assert both.face_count.tolist() == [1, 1, 2, 1]
     assert np.ptp(both.box, axis=0).max() < 6
+
+
+def test_a_calm_clip_is_looked_at_now_and_then(detectors: list[Detector]) -> None:
+    """A head that moves a pixel per frame: found where it is, also in frames nobody looked at."""
+
+    class Counting:
+        seen = 0
+
+        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+            self.seen += len(images)
+            return detectors[0].detect(images)
+
+    frames = [scene((40 + i, 40, 200)) for i in range(9)]
+    counting = Counting()
+    faces = find_faces(frames, [counting], every=4)
+    assert counting.seen == 3
+    each = find_faces(frames, detectors[:1])
+    assert faces.mask.all() and (faces.face_count == 1).all()
+    assert np.abs(faces.box - each.box).max() < 5
+    assert np.abs(faces.landmarks - each.landmarks).max() < 5
 
 
 def test_no_second_look_unless_asked() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from affectflow import registry
 from affectflow.errors import UserError
+from affectflow.faces.between import look_between
 from affectflow.faces.crop import Align, crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
 from affectflow.faces.follow import follow
@@ -98,14 +99,28 @@ def detect_clip(
     return replace(faces, crops=list(iter_crops(frames, faces, size, margin, align)))
 
 
-def find_faces(frames: Sequence[np.ndarray | bytes], detectors: Sequence[Detector]) -> ClipFaces:
+def find_faces(
+    frames: Sequence[np.ndarray | bytes], detectors: Sequence[Detector], every: int = 1
+) -> ClipFaces:
     """Find the faces of a clip and follow one; without crops.
 
-    The first detector sees every frame, the next those without a face. Where it finds some, the
-    people of this clip are small, and it sees the other frames too: each frame is searched alike,
-    so that a face is followed rather than whichever is large enough.
+    The first detector sees every frame, or as many as `affectflow.faces.between` asks for. The
+    next sees those without a face. Where it finds some, the people of this clip are small, and it
+    sees the other frames too: each frame is searched alike, so that a face is followed rather than
+    whichever is large enough.
+
+    Parameters
+    ----------
+    frames : sequence
+        JPEG files in order, each bytes or (k,) uint8.
+    detectors : sequence of Detector
+        Of `build_detectors`.
+    every : int
+        Frames from one look to the next where the clip is calm; 1: each is looked at.
     """
-    found = _detect(frames, detectors[0])
+    found = look_between(
+        len(frames), every, lambda places: _detect([frames[i] for i in places], detectors[0])
+    )
     for closer in detectors[1:]:
         without = [i for i, faces in enumerate(found) if not len(faces)]
         again = dict(zip(without, _detect([frames[i] for i in without], closer), strict=True))

@@ -54,7 +54,7 @@ def detect_shard(
     ):
         rows = face_rows(out, source["frame_index"].shape[1])
         for clip in iterate(source):
-            faces = find_faces(clip.jpeg, detectors)
+            faces = find_faces(clip.jpeg, detectors, settings.get("every", 1))
             crops = iter_crops(clip.jpeg, faces, size, margin, align)
             per_frame = {name: value for name, value in vars(faces).items() if name != "crops"}
             rows.append(

@@ -1,0 +1,131 @@
+"""Looking at some frames of a clip only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectflow.faces.between import NEAR, look_between
+from affectflow.faces.detection import Detections
+
+FACE = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+
+
+def face(x: float, y: float, size: float = 100.0, score: float = 0.99) -> Detections:
+    box = np.array([[x, y, x + size, y + size]], np.float32)
+    landmarks = (FACE * size + (x, y))[None].astype(np.float32)
+    return Detections(box, landmarks, np.array([score], np.float32))
+
+
+def together(*faces: Detections) -> Detections:
+    names = ("boxes", "landmarks", "scores")
+    return Detections(*(np.concatenate([getattr(one, name) for one in faces]) for name in names))
+
+
+class Clip:
+    """Known faces, and which frames were looked at."""
+
+    def __init__(self, faces: Sequence[Detections]) -> None:
+        self.faces, self.looked = faces, list[int]()
+        self.calls = 0
+
+    def look(self, places: Sequence[int]) -> list[Detections]:
+        self.looked += places
+        self.calls += 1
+        return [self.faces[place] for place in places]
+
+    def between(self, every: int) -> list[Detections]:
+        return look_between(len(self.faces), every, self.look)
+
+
+def test_every_one_looks_at_each() -> None:
+    clip = Clip([face(3 * i, 0) for i in range(7)])
+    assert clip.between(1) == clip.faces, "the very same"
+    assert clip.looked == list(range(7)) and clip.calls == 1
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 3])
+def test_short_clips(frames: int) -> None:
+    clip = Clip([face(0, 0)] * frames)
+    assert len(clip.between(5)) == frames
+    assert sorted(clip.looked) == sorted({0, frames - 1} if frames else ())
+
+
+def test_an_even_motion_is_drawn_exactly() -> None:
+    clip = Clip([face(0.5 * i, -0.25 * i, 100 + 0.1 * i) for i in range(41)])
+    found = clip.between(8)
+    assert sorted(clip.looked) == list(range(0, 41, 8)) and clip.calls == 1
+    for one, other in zip(found, clip.faces, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1e-3)
+
+
+def test_where_a_head_jumps_each_frame_is_looked_at() -> None:
+    clip = Clip([face(0, 0)] * 13 + [face(60, 0)] * 12)
+    found = clip.between(8)
+    assert {12, 13} <= set(clip.looked), "until neighbours disagree"
+    assert [each.boxes[0, 0] for each in found] == [0] * 13 + [60] * 12
+    assert len(clip.looked) < 10
+
+
+def test_a_frame_without_a_face_agrees_with_nothing() -> None:
+    none = Detections.none()
+    clip = Clip([face(0, 0)] * 9 + [none] * 8 + [face(0, 0)] * 8)
+    found = clip.between(8)
+    assert [len(each) for each in found] == [1] * 9 + [0] * 8 + [1] * 8
+    assert set(range(8, 18)) <= set(clip.looked)
+
+
+def test_faces_are_told_apart_in_any_order_and_the_doubtful_score_stays() -> None:
+    left, right = face(0, 0), face(300, 0, score=0.7)
+    clip = Clip([together(left, right), *[left] * 3, together(right, left)])
+    found = clip.between(4)
+    assert clip.looked == [0, 4]
+    assert found[2].boxes[:, 0].tolist() == [0, 300]
+    np.testing.assert_allclose(found[2].scores, [0.99, 0.7])
+
+
+def test_a_turned_head_in_the_same_box_is_looked_at() -> None:
+    calm = face(0, 0)
+    turned = Detections(calm.boxes, calm.landmarks + np.float32([12, 0]), calm.scores)
+    clip = Clip([calm] * 4 + [turned])
+    clip.between(4)
+    assert sorted(clip.looked) != [0, 4]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 500), st.floats(0, 400), st.floats(20, 300)), max_size=40),
+    st.integers(1, 12),
+)
+def test_what_is_drawn_lies_between_two_looks_that_agree(
+    tracks: list[tuple[float, float, float]], every: int
+) -> None:
+    clip = Clip([face(*track) for track in tracks])
+    found = clip.between(every)
+    assert len(set(clip.looked)) == len(clip.looked), "no frame twice"
+    looked = np.array(sorted(clip.looked))
+    for place, own in enumerate(found):
+        if place in clip.looked:
+            assert own is clip.faces[place]
+            continue
+        last, following = looked[looked < place].max(), looked[looked > place].min()
+        before, after = clip.faces[last], clip.faces[following]
+        assert following - last <= every
+        low = np.minimum(before.boxes, after.boxes) - 1e-3
+        high = np.maximum(before.boxes, after.boxes) + 1e-3
+        assert ((low <= own.boxes) & (own.boxes <= high)).all()
+        size = np.sqrt(np.prod(before.boxes[0, 2:] - before.boxes[0, :2]))
+        assert np.abs(after.boxes - before.boxes).max() <= NEAR * size * (1 + 1e-6)
+
+
+@given(st.lists(st.floats(-0.02, 0.02), min_size=2, max_size=60), st.integers(2, 12), st.booleans())
+def test_the_stated_bound(steps: list[float], every: int, back: bool) -> None:
+    """A head that moves on, whatever its pace, is drawn within NEAR of where it is."""
+    paces = np.abs(steps) if not back else -np.abs(steps)
+    clip = Clip([face(200 + 100 * x, 0) for x in np.cumsum(paces)])
+    for own, true in zip(clip.between(every), clip.faces, strict=True):
+        assert np.abs(own.boxes - true.boxes).max() <= NEAR * 100 + 1e-3
