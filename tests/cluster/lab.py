@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,29 @@ class Lab(Study):
             if own or steps:
                 found.append(process)
         return found
+
+    @contextmanager
+    def held(self) -> Iterator[set[str]]:
+        """Stop this study's jobs where they are, however slow this machine is; their ids."""
+        stopped: dict[str, list[psutil.Process]] = {}
+        end = time.monotonic() + PATIENCE
+        try:
+            while not stopped or self.queue().keys() != {
+                job for job, own in stopped.items() if own
+            }:
+                assert time.monotonic() < end, f"jobs come and go: {self.queue()}"
+                for job in self.queue(state="RUNNING"):
+                    # Without slurmstepd SLURM would take the node for dead.
+                    stopped[job] = [p for p in self.processes(job) if p.name() != "slurmstepd"]
+                    for process in stopped[job]:
+                        with suppress(psutil.NoSuchProcess):
+                            process.suspend()
+            yield set(stopped)
+        finally:
+            for own in stopped.values():
+                for process in own:
+                    with suppress(psutil.NoSuchProcess):
+                        process.resume()
 
     def queue(self, rule: str = "", state: str = "") -> dict[str, str]:
         """Job id -> node, of this study's jobs in the queue."""

@@ -150,25 +150,18 @@ def test_the_controller_is_killed_while_jobs_run(
     lab = embedding.lab
     embedding.process.kill()
     embedding.process.wait()
-    # However slow this machine is, they run until both commands have looked.
-    held = lab.scripts()
-    for script in held:
-        script.suspend()
-    left = lab.queue()
-    assert held and left
     # The same command, and one that would run beside those jobs on this machine alone.
     alone = Study(lab.checkout, lab.folder, lab.config).command("experiments")
-    for command in (lab.command("experiments"), alone):
-        done = subprocess.run(
-            command, cwd=lab.checkout, env=lab.environment, capture_output=True, text=True
-        )
-        assert done.returncode == 1
-        said = done.stdout + done.stderr
-        assert f"{len(left)} job(s) of an earlier run are still in SLURM's queue" in said
-        assert all(job in said for job in left)
-    assert lab.queue().keys() <= left.keys(), "a second writer was started"
-    for script in held:
-        script.resume()
+    with lab.held() as left:
+        for command in (lab.command("experiments"), alone):
+            done = subprocess.run(
+                command, cwd=lab.checkout, env=lab.environment, capture_output=True, text=True
+            )
+            assert done.returncode == 1
+            said = done.stdout + done.stderr
+            assert f"{len(left)} job(s) of an earlier run are still in SLURM's queue" in said
+            assert all(job in said for job in left)
+        assert lab.queue().keys() == left, "a second writer was started"
     while lab.queue():
         time.sleep(0.5)
     # Its lock is still there; nothing has to be unlocked by hand.
