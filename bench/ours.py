@@ -41,7 +41,8 @@ class Ours:
     def look(self, video: Path) -> Looked:
         """Decode, detect and embed a video; each stage is a job's call."""
         with tempfile.TemporaryDirectory() as top:
-            frames, faces, embeddings = (Path(top) / f"{name}.h5" for name in "fde")
+            names = "frames.h5", "faces.h5", "embeddings.h5"
+            frames, faces, embeddings = (Path(top) / name for name in names)
             clips = [(video.name, video.name)]
             times = [time.perf_counter()]
             extract_shard(clips, video.parent, self.settings["frames"], frames)

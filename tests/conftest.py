@@ -36,7 +36,10 @@ def shared() -> Path:
     """Real videos and published tables, which the project does not ship."""
     folder = CHECKOUT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("no folder ../shared (real videos, published tables) beside this checkout")
+        pytest.skip(
+            "needs a folder ../shared with real people's videos and published tables, which this "
+            "project may not ship"
+        )
     return folder
 
 

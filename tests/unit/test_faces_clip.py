@@ -7,7 +7,7 @@ import pytest
 from skimage.data import astronaut
 
 from affectflow.errors import UserError
-from affectflow.faces.clip import build_detectors, detect_clip, find_faces
+from affectflow.faces.clip import build_detectors, find_faces, iter_crops
 from affectflow.faces.crop import crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
 from affectflow.video import jpeg
@@ -35,7 +35,8 @@ def detectors() -> list[Detector]:
 
 def test_arrays_of_a_clip(detectors: list[Detector]) -> None:
     frames = [scene((40, 40, 200)), scene(), scene((42, 44, 200), (400, 60, 170))]
-    faces = detect_clip(frames, detectors, size=96)
+    faces = find_faces(frames, detectors)
+    crops = list(iter_crops(frames, faces, size=96))
     assert faces.mask.tolist() == [True, False, True]
     assert faces.face_count.tolist() == [1, 0, 2]
     for array, dtype, shape in (
@@ -49,17 +50,18 @@ def test_arrays_of_a_clip(detectors: list[Detector]) -> None:
         assert array.shape == shape
         assert not array[1].any()
     assert np.abs(faces.box[0] - faces.box[2]).max() < 12
-    assert faces.crops[1] is None
-    assert faces.crops[0] is not None
-    assert (faces.crops[0] == crop(jpeg.decode(frames[0]), faces.box[0], 96)).all()
+    assert crops[1] is None
+    assert crops[0] is not None
+    assert (crops[0] == crop(jpeg.decode(frames[0]), faces.box[0], 96)).all()
 
 
 def test_aligned_crops(detectors: list[Detector]) -> None:
     frames = [scene((40, 40, 200))]
-    faces = detect_clip(frames, detectors, size=96, margin=8, align="landmarks")
+    faces = find_faces(frames, detectors)
+    (aligned,) = iter_crops(frames, faces, size=96, margin=8, align="landmarks")
     expected = crop_aligned(jpeg.decode(frames[0]), faces.landmarks[0], 96, 8)
-    assert faces.crops[0] is not None
-    assert (faces.crops[0] == expected).all()
+    assert aligned is not None
+    assert (aligned == expected).all()
 
 
 def test_people_far_away_are_searched_closer_in_every_frame(detectors: list[Detector]) -> None:
@@ -103,14 +105,16 @@ def test_no_second_look_unless_asked() -> None:
 
 
 def test_a_clip_without_frames(detectors: list[Detector]) -> None:
-    faces = detect_clip([], detectors)
+    faces = find_faces([], detectors)
     assert faces.box.shape == (0, 4)
-    assert faces.crops == []
+    assert list(iter_crops([], faces)) == []
 
 
 def test_a_margin_as_large_as_the_crop_is_refused(detectors: list[Detector]) -> None:
+    frames = [scene((40, 40, 200))]
+    faces = find_faces(frames, detectors)
     with pytest.raises(UserError, match="margin"):
-        detect_clip([scene((40, 40, 200))], detectors, size=64, margin=64)
+        list(iter_crops(frames, faces, size=64, margin=64))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_a_sweep_removes_what_was_left_on_other_machines(tmp_path: Path) -> None
         temporary.touch()
 
 
+def test_a_sweep_spares_a_folder_in_which_somebody_writes(tmp_path: Path) -> None:
+    left, writing = (tmp_path / name / ".a.h5.node7.12.99.0123abcd.tmp" for name in ("one", "two"))
+    for path in (left, writing):
+        path.parent.mkdir()
+        path.touch()
+    sweep(tmp_path, spare=tmp_path / "two")
+    assert writing.exists() and not left.exists()
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No space left on device"), atomic(tmp_path / "a"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

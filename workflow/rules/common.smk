@@ -149,7 +149,7 @@ def claim_folder():
     """Make sure, once the DAG is planned, that nobody else works here."""
     from affectflow.cluster.preflight import claim
 
-    if workflow.dryrun or not workflow.executor_plugin:
+    if not PLANNING or workflow.dryrun or not workflow.executor_plugin:
         return
     try:
         claim(Path.cwd(), submits=workflow.non_local_exec)
@@ -298,33 +298,32 @@ def head_and_loss(training):
 
 TEACHER = SETTINGS["teacher"]
 TEACHER_BASE = TEACHER["base"]
+# What of the config are tables and folders.
+TEACHER_FILES = {
+    "fec": ("train", "test", "images"),
+    "affectnet": ("train", "validation", "images"),
+}
 # Where the job works. What it left there when the controller died is taken up again.
 TEACHER_RUN = "results/teacher/run"
 
 
-def teacher_argument(settings):
+def claiming_argument(settings):
     """As `argument`; the teacher's jobs know no index, with which a folder is claimed otherwise."""
     text = json.dumps(settings, sort_keys=True)
 
-    def claimed(wildcards):
-        if PLANNING:
-            claim_folder()
+    def claim_and_tell(wildcards):
+        claim_folder()
         return text
 
-    return claimed
+    return claim_and_tell
 
 
 def teacher_tables(wildcards):
     """Digests of the tables; what was downloaded since is seen by `--forcerun index_teacher`."""
-    if PLANNING:
-        claim_folder()
-    return [
-        sha256(path) if path.is_file() else str(path)
-        for data in ("fec", "affectnet")
-        for key, given in sorted(TEACHER[data].items())
-        if given and key != "agreement"
-        for path in [Path(given).expanduser()]
-    ]
+    claim_folder()
+    given = [TEACHER[data][key] for data, keys in TEACHER_FILES.items() for key in keys]
+    paths = [Path(path).expanduser() for path in given if path]
+    return [sha256(path) if path.is_file() else str(path) for path in paths]
 
 
 def teacher_code(wildcards):
@@ -346,8 +345,7 @@ def teacher_threads():
 
 
 def teacher_base_identity(wildcards):
-    if PLANNING:
-        claim_folder()
+    claim_folder()
     settings = {"weights": TEACHER_BASE}
     return preflight.weights_identity(settings, SETTINGS["seed"])
 
@@ -423,9 +421,7 @@ def sweep_leftovers():
 
     The teacher's job may outlive its controller, and write on.
     """
-    folders = {*Path("results").glob("*/"), *Path("results", "teacher").glob("*/")}
-    for folder in folders - {Path("results", "teacher"), Path(TEACHER_RUN)}:
-        sweep(folder)
+    sweep(Path("results"), spare=Path(TEACHER_RUN))
 
 
 def end_run():

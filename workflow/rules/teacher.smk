@@ -19,8 +19,8 @@ rule download_fec:
     params:
         script=script("download_fec.py"),
         # What was downloaded stays in the folder, whatever the code was.
-        fec=teacher_argument(
-            {key: TEACHER["fec"][key] for key in ("train", "test", "images")}
+        fec=claiming_argument(
+            {key: TEACHER["fec"][key] for key in TEACHER_FILES["fec"]}
         ),
     shell:
         "python {params.script:q} --fec {params.fec:q} --report {output} > {log} 2>&1"
@@ -95,7 +95,7 @@ rule train_teacher:
     params:
         script=script("train_teacher.py"),
         device=DEVICE,
-        training=teacher_argument({"seed": SETTINGS["seed"]} | TEACHER["training"]),
+        training=claiming_argument({"seed": SETTINGS["seed"]} | TEACHER["training"]),
         place=Untracked(json.dumps(TEACHER["place"])),
         base=lambda wildcards, input: f"--base {input.base}" if input.base else "",
         folder=Untracked(TEACHER_RUN),

@@ -7,7 +7,7 @@ take some 20 times the room, and decoding a tenth of the time of detection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,6 @@ class ClipFaces:
         (n,) int16: faces found in the frame.
     mask : numpy.ndarray
         (n,) bool: whether the frame has a face.
-    crops : list
-        n images (size, size, 3) uint8 RGB, None without a face. Empty as `find_faces` leaves it.
     """
 
     box: np.ndarray
@@ -49,7 +47,6 @@ class ClipFaces:
     score: np.ndarray
     face_count: np.ndarray
     mask: np.ndarray
-    crops: list[np.ndarray | None] = field(default_factory=list)
 
 
 def build_detectors(settings: Mapping[str, Any], device: str) -> list[Detector]:
@@ -77,32 +74,10 @@ def build_detectors(settings: Mapping[str, Any], device: str) -> list[Detector]:
     return detectors
 
 
-def detect_clip(
-    frames: Sequence[np.ndarray | bytes],
-    detectors: Sequence[Detector],
-    size: int = 224,
-    margin: int = 0,
-    align: Align = "box",
-) -> ClipFaces:
-    """Find, follow and cut out the face of a clip; `find_faces` and `iter_crops` in one.
-
-    Parameters
-    ----------
-    frames : sequence
-        JPEG files in order, each bytes or (k,) uint8.
-    detectors : sequence of Detector
-        Of `build_detectors`.
-    size, margin, align
-        Of the crops: see `iter_crops`.
-    """
-    faces = find_faces(frames, detectors)
-    return replace(faces, crops=list(iter_crops(frames, faces, size, margin, align)))
-
-
 def find_faces(
     frames: Sequence[np.ndarray | bytes], detectors: Sequence[Detector], every: int = 1
 ) -> ClipFaces:
-    """Find the faces of a clip and follow one; without crops.
+    """Find the faces of a clip and follow one.
 
     The first detector sees every frame, or as many as `affectflow.faces.between` asks for. The
     next sees those without a face. Where it finds some, the people of this clip are small, and it

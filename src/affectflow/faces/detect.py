@@ -56,10 +56,9 @@ def detect_shard(
         for clip in iterate(source):
             faces = find_faces(clip.jpeg, detectors, settings.get("every", 1))
             crops = iter_crops(clip.jpeg, faces, size, margin, align)
-            per_frame = {name: value for name, value in vars(faces).items() if name != "crops"}
             rows.append(
                 {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},
-                per_frame
+                vars(faces)
                 | {"frame_index": clip.frame_index, "time": clip.time}
                 | {"crop": (None if crop is None else jpeg.encode(crop) for crop in crops)},
             )

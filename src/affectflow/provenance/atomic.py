@@ -66,13 +66,19 @@ def atomic(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, spare: Path | None = None) -> None:
     """Remove what killed writers left anywhere below a folder in which nobody writes now.
 
     A writer clears what was left on its own machine; this clears what was left on others.
+
+    Parameters
+    ----------
+    folder : Path
+    spare : Path, optional
+        A folder below it in which somebody may be writing.
     """
     for left in folder.rglob(f".*{SUFFIX}"):
-        if PATTERN.search(left.name):
+        if PATTERN.search(left.name) and not (spare and left.is_relative_to(spare)):
             left.unlink(missing_ok=True)
 
 

@@ -268,7 +268,7 @@ def _conclude(job: submitit.Job[None], state: str, digest: str, folder: Path) ->
     while not is_finished(digest, folder) and not told.is_file():
         if time.monotonic() - ended > LATE:
             raise UserError(
-                f"teacher: job {job.job_id} did not finish ({state.lower()})",
+                f"teacher: job {job.job_id} ended without the teacher's files ({state.lower()})",
                 "Raise teacher.place.memory_gb, then give the same command again."
                 if state == "OUT_OF_MEMORY"
                 else f"Look at {job.paths.stderr}, then give the same command again: it goes on "
