@@ -167,7 +167,7 @@ def train_teacher(
         teacher.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         group.synchronised(teacher)
         learnt = [each for each in teacher.parameters() if each.requires_grad]
-        optimiser = torch.optim.Adam(learnt, lr=settings.learning_rate)
+        optimiser = torch.optim.Adam(learnt, lr=settings.learning_rate, fused=True)
         rare = level_weights(
             data.train_expressions.expression[:, None], [EXPRESSION], settings.class_weights
         )
