@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectflow.faces.between import NEAR, look_between
+from affectflow.faces.between import NEAR, look_between, looks
 from affectflow.faces.detection import Detections
 
 FACE = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
@@ -72,12 +72,39 @@ def test_where_a_head_jumps_each_frame_is_looked_at() -> None:
     assert len(clip.looked) < 10
 
 
-def test_a_frame_without_a_face_agrees_with_nothing() -> None:
+def test_where_nobody_is_looks_are_a_quarter_apart() -> None:
     none = Detections.none()
-    clip = Clip([face(0, 0)] * 9 + [none] * 8 + [face(0, 0)] * 8)
+    clip = Clip([face(0, 0)] * 9 + [none] * 16 + [face(0, 0)] * 8)
     found = clip.between(8)
-    assert [len(each) for each in found] == [1] * 9 + [0] * 8 + [1] * 8
-    assert set(range(8, 18)) <= set(clip.looked)
+    assert [len(each) for each in found] == [1] * 9 + [0] * 16 + [1] * 8
+    absent = [place for place in sorted(clip.looked) if 8 <= place <= 25]
+    assert absent[:2] == [8, 9] and absent[-2:] == [24, 25], "when somebody goes and comes"
+    assert max(np.diff(absent)) == 2
+    assert len(clip.looked) < 18
+
+
+def test_a_doubted_face_is_not_lost() -> None:
+    """One that is found in every other frame: two looks at nobody agree no more than two apart."""
+    clip = Clip([face(0, 0) if i % 2 else Detections.none() for i in range(41)])
+    found = clip.between(8)
+    assert sum(map(len, found)) == 0, "all looks fell between"
+    assert set(clip.looked) == set(range(0, 41, 2))
+    clip = Clip([face(0, 0) if i % 4 > 1 else Detections.none() for i in range(41)])
+    assert [len(each) for each in clip.between(8)] == [len(each) for each in clip.faces]
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames"), [(30, 8), (25, 6), (15, 4), (10, 2), (5, 1), (2.4, 1), (1, 1)]
+)
+def test_auto_is_a_time(rate: float, frames: int) -> None:
+    assert looks("auto", np.arange(20) / rate) == frames
+    assert looks(3, np.arange(20) / rate) == 3
+
+
+def test_auto_of_clips_without_times() -> None:
+    assert (
+        looks("auto", np.zeros(0)) == looks("auto", np.zeros(9)) == looks("auto", np.ones(1)) == 1
+    )
 
 
 def test_faces_are_told_apart_in_any_order_and_the_doubtful_score_stays() -> None:

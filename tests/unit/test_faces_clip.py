@@ -79,7 +79,7 @@ def test_a_calm_clip_is_looked_at_now_and_then(detectors: list[Detector]) -> Non
     """A head that moves a pixel per frame: found where it is, also in frames nobody looked at."""
 
     class Counting:
-        seen = 0
+        seen, smallest = 0, 0.0
 
         def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
             self.seen += len(images)

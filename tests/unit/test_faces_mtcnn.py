@@ -9,14 +9,16 @@ from skimage.data import astronaut
 from torch.nn.functional import interpolate
 
 from affectflow.faces.detection import Detections
-from affectflow.faces.detectors.mtcnn import build
-from affectflow.faces.resample import area_means, integral_images
+from affectflow.faces.detectors.mtcnn import build, first_scale
+from affectflow.faces.resample import area_means, frame_means, integral_images
 from affectflow.video.decode import read_clip
 from affectflow.video.sampling import Sampling
 
 
 def assert_stock(found: Detections, image: np.ndarray, min_size: int) -> None:
-    boxes, scores, landmarks = MTCNN(min_face_size=min_size).detect(image, landmarks=True)
+    """Compare with what stock finds, given the same first scale."""
+    stock = MTCNN(min_face_size=12 / first_scale(min_size))
+    boxes, scores, landmarks = stock.detect(image, landmarks=True)
     if boxes is None:
         assert len(found) == 0
         return
@@ -53,6 +55,14 @@ def test_a_batch_of_sizes_gives_what_stock_gives_each(min_size: int) -> None:
     for faces, image in zip(found[:-1], images[:-1], strict=True):
         assert_stock(faces, image, min_size)
         assert [a.dtype for a in (faces.boxes, faces.landmarks, faces.scores)] == [np.float32] * 3
+
+
+@pytest.mark.parametrize(
+    ("min_size", "smallest"),
+    [(10, 10), (20, 20), (28, 20), (28.3, 28.2), (50, 39.8), (60, 56.1), (100, 79.1)],
+)
+def test_scales_are_some_of_stock_s(min_size: float, smallest: float) -> None:
+    assert 12 / first_scale(min_size) == pytest.approx(smallest, abs=0.05)
 
 
 def test_landmarks_are_eyes_nose_and_mouth_as_seen() -> None:
@@ -108,6 +118,18 @@ def test_area_means_are_torch_s() -> None:
             pixels = torch.from_numpy(images[i][y0:y1, x0:x1].astype(np.float32))
             expected = interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0]
             torch.testing.assert_close(got, expected)
+
+
+def test_frame_means_are_those_of_one_window() -> None:
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (50, 70, 3), np.uint8) for _ in range(3)]
+    integral, everything = integral_images(images, torch.device("cpu")), torch.arange(3)
+    windows = torch.tensor([[0, 0, 70, 50]]).expand(3, 4)
+    for size in ((24, 31), (50, 70), (80, 7)):
+        found = frame_means(integral, size)
+        torch.testing.assert_close(
+            found, area_means(integral, everything, windows, size), rtol=0, atol=0
+        )
 
 
 def test_mtcnn_s_own_example(shared: Path) -> None:

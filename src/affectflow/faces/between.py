@@ -8,8 +8,8 @@ in the middle is looked at, and so on, down to neighbouring frames.
 The error is bounded by what "agree" means: of each face, no corner of its box and no landmark is
 farther from its place in either neighbour than `NEAR` of the face's size, if it moves on between
 them and does not go there and back. A face that is seen in fewer than `every` frames, all of them
-between two looks that agree, is missed. Two frames without a face agree on nothing: all frames
-between them are looked at.
+between two looks that agree, is missed. Looks at nobody agree where they are a quarter of `every`
+apart: a face that a detector doubts comes and goes more often than people do.
 """
 
 from __future__ import annotations
@@ -24,8 +24,27 @@ from affectflow.faces.detection import Detections
 NEAR = 0.08
 """How far anything of a face may move between two looks that agree, in face sizes."""
 
+SECONDS = 0.27
+"""From one look to the next at most, if the config leaves it to us: 8 frames of 30 per second."""
+
 Look = Callable[[Sequence[int]], list[Detections]]
 """From places of frames to what a detector finds there."""
+
+
+def looks(every: int | str, times: np.ndarray) -> int:
+    """Return how many frames it is from one look to the next.
+
+    Parameters
+    ----------
+    every : int or "auto"
+        The config's.
+    times : numpy.ndarray
+        (n,) seconds of the frames. Where they are far apart, each is looked at.
+    """
+    if every != "auto":
+        return int(every)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else SECONDS
+    return max(1, int(SECONDS / step)) if step > 0 else 1
 
 
 def look_between(frames: int, every: int, look: Look) -> list[Detections]:
@@ -54,7 +73,9 @@ def look_between(frames: int, every: int, look: Look) -> list[Detections]:
         for first, last in undecided:
             if last - first < 2:
                 continue
-            pairs = _pair(found[first], found[last])
+            nobody = not len(found[first]) and not len(found[last])
+            near = last - first <= (max(1, every // 4) if nobody else every)
+            pairs = _pair(found[first], found[last]) if near else None
             if pairs is None:
                 middle = (first + last) // 2
                 wanted.append(middle)
@@ -68,8 +89,10 @@ def look_between(frames: int, every: int, look: Look) -> list[Detections]:
 
 def _pair(before: Detections, after: Detections) -> np.ndarray | None:
     """Return which face of `after` each face of `before` is, (n,), or None if they disagree."""
-    if not len(before) or len(before) != len(after):
+    if len(before) != len(after):
         return None
+    if not len(before):
+        return np.zeros(0, np.int64)
     points, others = _points(before), _points(after)
     apart = np.abs(points[:, None] - others).max((2, 3))
     sides = before.boxes[:, 2:] - before.boxes[:, :2]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from affectflow import registry
 from affectflow.errors import UserError
-from affectflow.faces.between import look_between
+from affectflow.faces.between import Look, look_between
 from affectflow.faces.crop import Align, crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
 from affectflow.faces.follow import follow
@@ -22,6 +23,9 @@ from affectflow.video import jpeg
 
 MEMORY = 64 * 2**20
 """Bytes of decoded frames that a detector is given at a time."""
+
+SMALL = 0.1
+"""Share of a clip's frames with small faces only, from which on it is searched closer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,10 @@ def find_faces(
     """Find the faces of a clip and follow one.
 
     The first detector sees every frame, or as many as `affectflow.faces.between` asks for. The
-    next sees those without a face. Where it finds some, the people of this clip are small, and it
-    sees the other frames too: each frame is searched alike, so that a face is followed rather than
-    whichever is large enough.
+    next sees those without a face. Where it finds some, or a tenth of the frames show only faces
+    that the first is not sure to see, the people of this clip are small, and it sees the others
+    too: the whole clip is searched alike, so that a face is followed rather than whichever is large
+    enough.
 
     Parameters
     ----------
@@ -93,16 +98,12 @@ def find_faces(
     every : int
         Frames from one look to the next where the clip is calm; 1: each is looked at.
     """
-    found = look_between(
-        len(frames), every, lambda places: _detect([frames[i] for i in places], detectors[0])
-    )
-    for closer in detectors[1:]:
-        without = [i for i, faces in enumerate(found) if not len(faces)]
-        again = dict(zip(without, _detect([frames[i] for i in without], closer), strict=True))
-        if any(len(faces) for faces in again.values()):
-            rest = [i for i in range(len(frames)) if i not in again]
-            again |= zip(rest, _detect([frames[i] for i in rest], closer), strict=True)
-            found = [again[i] for i in range(len(frames))]
+    found = look_between(len(frames), every, _looker(frames, detectors[0]))
+    for detector, closer in pairwise(detectors):
+        look = _looker(frames, closer)
+        without = [i for i, faces in enumerate(found) if not len(faces)][::every]
+        if _are_small(found, detector.smallest) or any(map(len, look(without))):
+            found = look_between(len(frames), every, look)
     chosen = follow(found)
 
     faces = ClipFaces(
@@ -152,6 +153,23 @@ def iter_crops(
             yield crop_aligned(jpeg.decode(frame), faces.landmarks[i], size, margin)
         else:
             yield crop(jpeg.decode(frame), faces.box[i], size, margin)
+
+
+def _are_small(found: Sequence[Detections], smallest: float) -> bool:
+    largest = [np.ptp(faces.boxes.reshape(-1, 2, 2), axis=1).max() for faces in found if len(faces)]
+    return sum(side < smallest for side in largest) > SMALL * len(found)
+
+
+def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector) -> Look:
+    """Return what finds faces at places of a clip, and looks at none twice."""
+    seen: dict[int, Detections] = {}
+
+    def look(places: Sequence[int]) -> list[Detections]:
+        new = [place for place in places if place not in seen]
+        seen.update(zip(new, _detect([frames[place] for place in new], detector), strict=True))
+        return [seen[place] for place in places]
+
+    return look
 
 
 def _detect(frames: Sequence[np.ndarray | bytes], detector: Detector) -> list[Detections]:

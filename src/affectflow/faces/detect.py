@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from affectflow.faces.between import looks
 from affectflow.faces.clip import build_detectors, find_faces, iter_crops
 from affectflow.joblog import frames_line
 from affectflow.shards.faces import CONTENT, face_rows
@@ -54,7 +55,8 @@ def detect_shard(
     ):
         rows = face_rows(out, source["frame_index"].shape[1])
         for clip in iterate(source):
-            faces = find_faces(clip.jpeg, detectors, settings.get("every", 1))
+            every = looks(settings.get("every", "auto"), clip.time)
+            faces = find_faces(clip.jpeg, detectors, every)
             crops = iter_crops(clip.jpeg, faces, size, margin, align)
             rows.append(
                 {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},

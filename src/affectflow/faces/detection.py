@@ -45,7 +45,15 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds all faces in images, in bounded memory whatever their number and size."""
+    """Finds all faces in images, in bounded memory whatever their number and size.
+
+    Attributes
+    ----------
+    smallest : float
+        Size from which it is sure to see a face, px.
+    """
+
+    smallest: float
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ."""

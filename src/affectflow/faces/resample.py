@@ -29,7 +29,37 @@ def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tenso
         (B, H + 1, W + 1, C) int32. It may wrap around; differences over less than 8 million
         pixels are exact all the same.
     """
-    return torch.from_numpy(np.stack([cv2.integral(image) for image in images])).to(device)
+    height, width, channels = images[0].shape
+    sums = np.empty((len(images), height + 1, width + 1, channels), np.int32)
+    for image, own in zip(images, sums, strict=True):
+        cv2.integral(image, own, sdepth=cv2.CV_32S)
+    return torch.from_numpy(sums).to(device)
+
+
+def frame_means(integral: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize whole images: `area_means` of a window that is all of each, row by row.
+
+    Parameters
+    ----------
+    integral : torch.Tensor
+        (B, H + 1, W + 1, C) int32, of `integral_images`.
+    size : tuple of int
+        Rows and columns of the result.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, rows, columns) float32.
+    """
+    whole = torch.tensor([side - 1 for side in integral.shape[1:3]], device=integral.device)
+    top, bottom = _bins(torch.zeros_like(whole[:1]), whole[:1], size[0])
+    left, right = _bins(torch.zeros_like(whole[1:]), whole[1:], size[1])
+    rows = integral.index_select(1, bottom[0])
+    rows -= integral.index_select(1, top[0])
+    total = _take(rows, right[0], 2)
+    total -= _take(rows, left[0], 2)
+    area = ((bottom - top)[0, :, None] * (right - left))[..., None]
+    return (total.to(torch.float32) / area).permute(0, 3, 1, 2)
 
 
 def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int, int]) -> Tensor:
@@ -53,15 +83,28 @@ def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int
     """
     top, bottom = _bins(windows[:, 1], windows[:, 3], size[0])
     left, right = _bins(windows[:, 0], windows[:, 2], size[1])
-    image = image[:, None, None]
-    top, bottom = top[:, :, None], bottom[:, :, None]
+    rows, columns = integral.shape[1:3]
+    pixels = integral.view(-1, integral.shape[3])
+    start = image[:, None] * rows
+    top_row, bottom_row = ((start + edge)[:, :, None] * columns for edge in (top, bottom))
     left, right = left[:, None, :], right[:, None, :]
-    total = integral[image, bottom, right]
-    total -= integral[image, top, right]
-    total -= integral[image, bottom, left]
-    total += integral[image, top, left]
-    area = ((bottom - top) * (right - left))[..., None]
+
+    def sums(place: Tensor) -> Tensor:
+        return _take(pixels, place.flatten(), 0).view(*place.shape, -1)
+
+    total = sums(bottom_row + right)
+    total -= sums(top_row + right)
+    total -= sums(bottom_row + left)
+    total += sums(top_row + left)
+    area = ((bottom - top)[:, :, None] * (right - left))[..., None]
     return (total.to(torch.float32) / area).permute(0, 3, 1, 2)
+
+
+def _take(pixels: Tensor, place: Tensor, axis: int) -> Tensor:
+    if pixels.device.type == "cpu":
+        # NumPy copies a pixel's channels at once, torch one by one: twice the time.
+        return torch.from_numpy(pixels.numpy().take(place.numpy(), axis))
+    return pixels.index_select(axis, place)
 
 
 def _bins(start: Tensor, stop: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ def decode(jpeg: np.ndarray | bytes) -> np.ndarray:
         If it is not an image.
     """
     data = np.frombuffer(jpeg, np.uint8)
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if bgr is None:
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    if image is None:
         raise ValueError(f"not a JPEG image ({len(data)} bytes)")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return image
