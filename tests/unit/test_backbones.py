@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
 from affectflow import preflight, registry
-from affectflow.backbones.embed import Embedder, embed_shards
+from affectflow.backbones.embed import Embedder, embed_shards, open_embedder
 from affectflow.backbones.weights import backbone, load, prepare
 from affectflow.config.study import Study
 from affectflow.errors import UserError
@@ -70,7 +70,8 @@ def test_a_shard_of_faces_is_embedded(name: str, weights: dict[str, Path], tmp_p
     with create(tmp_path / "faces.h5", FACES, {}) as file:
         clip = {"clip_id": "a", "status": "ok", "detail": ""}
         face_rows(file, len(mask)).append(clip, frames | {"mask": mask, "crop": crops})
-    embed_shards([tmp_path / "faces.h5"], name, weights[name], CPU, tmp_path / "e.h5")
+    embedder = open_embedder(name, weights[name], CPU, "fp32")
+    embed_shards([tmp_path / "faces.h5"], embedder, tmp_path / "e.h5")
     with open_complete(tmp_path / "e.h5", EMBEDDINGS) as file:
         found = file["embedding"][0]
         assert texts(file["clip_id"]) == ["a"] and np.array_equal(file["mask"][0], mask)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from training_job import job
 
 from affectflow import registry
-from affectflow.backbones.embed import Embedder, embed_shards, stack
+from affectflow.backbones.embed import Embedder, embed_shards, open_embedder, stack
 from affectflow.backbones.weights import backbone
 from affectflow.dataset.clips import read_clips
 from affectflow.errors import DamagedFileError, UserError
@@ -214,7 +214,8 @@ def test_embeddings_in_the_graph_are_those_of_embedding(name: str) -> None:
 
 def test_untuned_embeddings_are_those_of_the_shards(study: Study, tmp_path: Path) -> None:
     with registered():
-        embed_shards(study["faces"], "tiny", study["weights"], CPU, tmp_path / "e.h5")
+        embedder = open_embedder("tiny", study["weights"], CPU, "fp32")
+        embed_shards(study["faces"], embedder, tmp_path / "e.h5")
     with (
         open_complete(tmp_path / "e.h5", "embeddings") as file,
         opened(study) as (source, clips),

@@ -43,12 +43,16 @@ rule embed:
         gpu=1,
     params:
         device=DEVICE,
+        precision=lambda wildcards: BACKBONES[wildcards.backbone].get(
+            "precision", "auto"
+        ),
         script=script("embed.py"),
         code=backbone_code("embed.py"),
     shell:
         "python {params.script:q} --faces {input.faces} --weights {input.weights}"
         " --backbone {wildcards.backbone} --device {params.device} --threads {threads}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        " --precision {params.precision} --code {params.code}"
+        " --output {output} > {log} 2>&1"
 
 
 rule join:

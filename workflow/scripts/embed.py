@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embed import embed_shards, open_embedder
 from affectflow.commandline import limit_threads, run
 from affectflow.devices import choose
 
@@ -11,14 +11,10 @@ from affectflow.devices import choose
 def main(arguments: Namespace) -> None:
     limit_threads(arguments.threads)
     device = choose(arguments.device)
-    embed_shards(
-        arguments.faces,
-        arguments.backbone,
-        arguments.weights,
-        device,
-        arguments.output,
-        arguments.code,
+    embedder = open_embedder(
+        arguments.backbone, arguments.weights, device, arguments.precision, arguments.threads
     )
+    embed_shards(arguments.faces, embedder, arguments.output, arguments.code)
 
 
 parser = ArgumentParser(description=__doc__)
@@ -28,6 +24,7 @@ parser.add_argument(
 parser.add_argument("--backbone", required=True, help="name of the backbone")
 parser.add_argument("--weights", type=Path, required=True, help="what weights.py wrote")
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+parser.add_argument("--precision", default="auto", help="auto, fp32, fp16, bf16 or int8")
 parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
 parser.add_argument("--output", type=Path, required=True, help="shard of embeddings to write")
 parser.add_argument("--code", default="", help="digest of the code, kept in the file")

@@ -146,8 +146,8 @@ class Untuned:
         """Return embeddings (n, S, D) float32, zeros where the mask (n, S) is False."""
         embedding = np.zeros((*mask.shape, self.spec.dim), np.float32)
         places = np.argwhere(mask)
-        for start in range(0, len(places), BATCH):
-            clip, frame = places[start : start + BATCH].T
+        for start in range(0, len(places), BATCH["cpu"]):
+            clip, frame = places[start : start + BATCH["cpu"]].T
             wanted = np.zeros_like(mask)
             wanted[clip, frame] = True
             pixels = torch.from_numpy(self.pixels(rows, frames, wanted)).to(self.device)

@@ -1,0 +1,130 @@
+"""Backbones in other precisions than fp32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from affectflow import registry
+from affectflow.backbones import embed
+from affectflow.backbones.embed import Embedder, embed_shards
+from affectflow.backbones.precision import choose, cosines, quickened
+from affectflow.backbones.spec import Backbone
+from affectflow.backbones.weights import backbone
+from affectflow.errors import UserError
+from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
+from affectflow.shards.faces import CONTENT as FACES
+from affectflow.shards.faces import PER_FRAME, face_rows
+from affectflow.shards.files import create, open_complete
+from affectflow.video import jpeg
+
+CPU = torch.device("cpu")
+HAS = torch.cpu.get_capabilities()
+VNNI = bool(HAS.get("avx512_vnni") or HAS.get("avx_vnni"))
+BF16 = bool(HAS.get("avx512_bf16") or HAS.get("amx_bf16"))
+needs_vnni = pytest.mark.skipif(not VNNI, reason="this CPU has no instructions for int8")
+CROPS = [np.random.default_rng(i).integers(0, 256, (224, 224, 3), np.uint8) for i in range(9)]
+
+
+def network(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    return backbone(name).build().eval().requires_grad_(False)
+
+
+def test_auto_asks_the_cpu() -> None:
+    assert choose("auto", CPU) == ("bf16" if BF16 else "fp32")
+    assert choose("fp32", CPU) == "fp32"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_auto_asks_the_gpu() -> None:
+    able = torch.cuda.get_device_capability() >= (7, 0)
+    assert choose("auto", torch.device("cuda")) == ("fp16" if able else "fp32")
+
+
+@pytest.mark.parametrize(("precision", "says"), [("fp61", "fp16"), ("fp16", "auto")])
+def test_what_a_device_is_not_made_for(precision: str, says: str) -> None:
+    with pytest.raises(UserError, match=precision) as error:
+        choose(precision, CPU)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_folded_networks_say_the_same(name: str) -> None:
+    """With statistics as after a training; random ones fold into next to nothing."""
+    own, spec = network(name), backbone(name)
+    for module in own.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    before = {key: value.clone() for key, value in own.state_dict().items()}
+    quick = quickened(spec, own, "fp32")
+    kinds = [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (own, quick)]
+    assert kinds[1] < kinds[0]
+    images = spec.preprocess(
+        torch.from_numpy(embed.stack(CROPS[:2], spec.size)).permute(0, 3, 1, 2).float()
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(quick(images), own(images), rtol=1e-3, atol=1e-4)
+    assert all(torch.equal(before[key], value) for key, value in own.state_dict().items())
+
+
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=needs_vnni)])
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_embeddings_are_near_those_of_fp32(name: str, precision: str) -> None:
+    spec, own = backbone(name), network(name)
+    exact = Embedder(spec, own, CPU).embed(CROPS)
+    found = Embedder(spec, own, CPU, precision).embed(CROPS)
+    assert found.dtype == np.float32 and found.shape == exact.shape
+    assert cosines(found, exact).min() >= 0.999
+
+
+@needs_vnni
+def test_int8_hangs_on_the_crop_alone() -> None:
+    spec, own = backbone("resnet18"), network("resnet18")
+    one, other = (Embedder(spec, own, CPU, "int8") for _ in range(2))
+    assert np.array_equal(one.embed(CROPS)[3:5], other.embed(CROPS[3:5]))
+
+
+class Far(nn.Module):
+    """A network that bf16 changes much: the small difference of large sums."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        colour = pixels.mean((2, 3))
+        return (colour + 1000) - 1000 - colour.roll(1, 1)
+
+
+def test_a_network_that_suffers_is_refused(tmp_path: Path) -> None:
+    crops = [jpeg.encode(crop) for crop in CROPS]
+    mask = np.ones(len(crops), bool)
+    columns = {
+        column: np.zeros((len(mask), *shape), kind)
+        for column, (shape, kind, _) in PER_FRAME.items()
+        if column != "crop"
+    }
+    with create(tmp_path / "faces.h5", FACES, {}) as file:
+        rows = face_rows(file, len(mask))
+        clip = {"clip_id": "a", "status": "ok", "detail": ""}
+        rows.append(clip, columns | {"mask": mask, "crop": crops})
+    spec = Backbone(3, 32, Far, lambda batch: batch / 255, None)
+    embedder = Embedder(spec, Far().eval(), CPU, "bf16", said={"backbone": "far"})
+    with pytest.raises(UserError, match="far: bf16 of 9 crops") as error:
+        embed_shards([tmp_path / "faces.h5"], embedder, tmp_path / "e.h5")
+    assert "precision: fp32" in str(error.value) and not (tmp_path / "e.h5").exists()
+
+    calm = Backbone(3, 32, Mean, lambda batch: batch / 255, None)
+    embedder = Embedder(calm, Mean().eval(), CPU, "bf16", said={"backbone": "calm"})
+    embed_shards([tmp_path / "faces.h5"], embedder, tmp_path / "e.h5")
+    with open_complete(tmp_path / "e.h5", EMBEDDINGS) as file:
+        assert "bf16" in str(dict(file.attrs)) and "cosine_to_fp32" in str(dict(file.attrs))
+        assert np.abs(file["embedding"][0]).sum() > 0
+
+
+class Mean(nn.Module):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(pixels.mean((2, 3)), dim=1)
