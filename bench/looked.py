@@ -1,4 +1,4 @@
-"""What either pipeline says of a clip, in one form for both, and what it took."""
+"""What either pipeline says of a clip, in one form for both."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ class Looked:
 
     Attributes
     ----------
-    seconds : dict of str to float
-        Stage -> time.
     boxes, landmarks : list of numpy.ndarray
         Per frame, all faces that are known: (k, 4) and (k, 5, 2) px. The first is the one embedded.
     embedding : numpy.ndarray
         (n, D) float32; NaN where the frame has no face.
     """
 
-    seconds: dict[str, float]
     boxes: list[np.ndarray]
     landmarks: list[np.ndarray]
     embedding: np.ndarray

@@ -1,18 +1,20 @@
-"""affectflow's three stages on one clip, through the files that its jobs write and read."""
+"""affectflow's three stages on a shard of clips, through the files that its jobs write and read."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
-from looked import Looked
+from looked import STAGES, Looked
 
-from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embed import embed_shards, open_embedder
 from affectflow.faces.detect import detect_shard
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.faces import CONTENT as FACES
@@ -29,42 +31,51 @@ class Ours:
         Of the backbone, as `affectflow.backbones.weights.prepare` wrote them.
     settings : mapping
         The config's `frames` and `faces`.
-    backbone, device : str
+    backbone, device, precision : str
     """
 
     def __init__(
-        self, weights: Path, settings: Mapping[str, Any], backbone: str, device: str
+        self,
+        weights: Path,
+        settings: Mapping[str, Any],
+        backbone: str,
+        device: str,
+        precision: str,
     ) -> None:
-        self.weights, self.settings = weights, settings
-        self.backbone, self.device = backbone, torch.device(device)
+        self.settings, self.device = settings, torch.device(device)
+        self.embedder = open_embedder(backbone, weights, self.device, precision)
 
-    def look(self, video: Path) -> Looked:
-        """Decode, detect and embed a video; each stage is a job's call."""
+    def look(self, videos: Sequence[Path]) -> tuple[list[Looked], dict[str, float]]:
+        """Decode, detect and embed a shard of videos; return what was seen, and seconds."""
         with tempfile.TemporaryDirectory() as top:
             names = "frames.h5", "faces.h5", "embeddings.h5"
             frames, faces, embeddings = (Path(top) / name for name in names)
-            clips = [(video.name, video.name)]
+            root = Path(os.path.commonpath(videos))
+            root = root if root.is_dir() else root.parent
+            clips = [(video.stem, str(video.relative_to(root))) for video in videos]
             times = [time.perf_counter()]
-            extract_shard(clips, video.parent, self.settings["frames"], frames)
+            extract_shard(clips, root, self.settings["frames"], frames)
             times.append(time.perf_counter())
             detect_shard(frames, self.settings["faces"], self.device, faces)
             times.append(time.perf_counter())
-            embed_shards([faces], self.backbone, self.weights, self.device, embeddings)
+            embed_shards([faces], self.embedder, embeddings)
             times.append(time.perf_counter())
-            decode, detect, embed = np.diff(times).tolist()
-            seconds = {"decode": decode, "detect": detect, "embed": embed}
-            return _read(faces, embeddings, seconds)
+            seconds = dict(zip(STAGES, np.diff(times).tolist(), strict=True))
+            return _read(faces, embeddings), seconds
 
 
-def _read(faces: Path, embeddings: Path, seconds: dict[str, float]) -> Looked:
+def _read(faces: Path, embeddings: Path) -> list[Looked]:
     with open_complete(faces, FACES) as file, open_complete(embeddings, EMBEDDINGS) as embedded:
-        there = file["frame_index"][0] >= 0  # a short clip has fewer than were asked for
-        mask = file["mask"][0][there]
-        boxes, landmarks = file["box"][0][there], file["landmarks"][0][there]
-        embedding = embedded["embedding"][0][there].astype(np.float32)
+        return [_clip(file, embedded, row) for row in range(len(file["mask"]))]
+
+
+def _clip(file: h5py.File, embedded: h5py.File, row: int) -> Looked:
+    there = file["frame_index"][row] >= 0  # a short clip has fewer than were asked for
+    mask = file["mask"][row][there]
+    boxes, landmarks = file["box"][row][there], file["landmarks"][row][there]
+    embedding = embedded["embedding"][row][there].astype(np.float32)
     embedding[~mask] = np.nan
     return Looked(
-        seconds,
         [boxes[i : i + 1] if seen else boxes[:0] for i, seen in enumerate(mask)],
         [landmarks[i : i + 1] if seen else landmarks[:0] for i, seen in enumerate(mask)],
         embedding,

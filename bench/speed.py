@@ -47,9 +47,15 @@ import matplotlib.pyplot as plt
 
 CHECKOUT = Path(__file__).parents[1]
 CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
+SHARD = 3
+"""Clips in one of affectflow's jobs."""
+
 BACKBONE = "inception_resnet_v1"
 CORES = len(os.sched_getaffinity(0))
 worker: dict[str, Any] = {}
+
+Outcome = tuple[list[Looked], dict[str, float], float]
+"""What was seen of each clip, seconds by stage, and the process's peak memory in MB."""
 
 
 def begin_stock(weights: Path, least: int, device: str) -> None:
@@ -57,20 +63,21 @@ def begin_stock(weights: Path, least: int, device: str) -> None:
     worker["stock"] = Stock(weights, least, device)
 
 
-def begin_ours(weights: Path, settings: dict[str, Any], device: str) -> None:
+def begin_ours(weights: Path, settings: dict[str, Any], precision: str, device: str) -> None:
     """Load affectflow into one of its processes: one core, as its jobs have."""
     limit_threads(1)
-    worker["ours"] = Ours(weights, settings, BACKBONE, device)
+    worker["ours"] = Ours(weights, settings, BACKBONE, device, precision)
 
 
-def stock(video: Path, chosen: np.ndarray) -> tuple[Looked, float]:
-    """Run the stock pipeline on a clip; return peak memory in MB, too."""
-    return worker["stock"].look(video, chosen), _peak()
+def stock(video: Path, chosen: np.ndarray) -> Outcome:
+    """Run the stock pipeline on a clip."""
+    found, seconds = worker["stock"].look(video, chosen)
+    return [found], seconds, _peak()
 
 
-def ours(video: Path) -> tuple[Looked, float]:
-    """Run affectflow on a clip; return peak memory in MB, too."""
-    return worker["ours"].look(video), _peak()
+def ours(videos: Sequence[Path]) -> Outcome:
+    """Run affectflow on a shard of clips."""
+    return *worker["ours"].look(videos), _peak()
 
 
 def _peak() -> float:
@@ -111,39 +118,46 @@ def measure(
     times: list[dict[str, Any]] = []
     parity: list[dict[str, Any]] = []
     frames = sum(map(len, clips.values()))
-    first = next(iter(clips))
+    first, videos = next(iter(clips)), list(clips)
+    shards = [videos[start : start + SHARD] for start in range(0, len(videos), SHARD)]
     with (
         processes(1, begin_stock, *of_stock, device) as one,
         processes(jobs, begin_ours, *of_ours, device) as many,
     ):
         one.submit(stock, first, clips[first][:8]).result()
-        list(many.map(ours, [first] * jobs))
+        list(many.map(ours, [[first]] * jobs))
         for repeat in range(repeats):
             began = time.perf_counter()
             theirs = [one.submit(stock, *clip).result() for clip in clips.items()]
             between = time.perf_counter()
-            mine = list(many.map(ours, clips))
+            mine = list(many.map(ours, shards))
             ended = time.perf_counter()
             times += rows(repeat, "stock", theirs, frames, between - began, 1)
             times += rows(repeat, "affectflow", mine, frames, ended - between, jobs)
             ratio = (between - began) / (ended - between)
             print(f"{repeat + 1}/{repeats}: {ratio:.1f} times as fast", flush=True)
-    for video, (there, _), (here, _) in zip(clips, theirs, mine, strict=True):
+    for video, there, here in zip(clips, each(theirs), each(mine), strict=True):
         parity.append({"clip": video.stem, **compare(there, here)})
     return pandas.DataFrame(times), pandas.DataFrame(parity)
+
+
+def each(outcomes: list[Outcome]) -> list[Looked]:
+    """Return what was seen of each clip."""
+    return [clip for clips, _, _ in outcomes for clip in clips]
 
 
 def rows(
     repeat: int,
     pipeline: str,
-    looked: list[tuple[Looked, float]],
+    outcomes: list[Outcome],
     frames: int,
     whole: float,
     jobs: int,
 ) -> list[dict[str, Any]]:
     """Return a row per stage, and one for all of them."""
-    spent = {stage: sum(clip.seconds[stage] for clip, _ in looked) / jobs for stage in STAGES}
-    own = {"repeat": repeat, "pipeline": pipeline, "peak_mb": max(peak for _, peak in looked)}
+    spent = {stage: sum(seconds[stage] for _, seconds, _ in outcomes) / jobs for stage in STAGES}
+    own = {"repeat": repeat, "pipeline": pipeline}
+    own["peak_mb"] = max(peak for _, _, peak in outcomes)
     return [
         own | {"stage": stage, "frames_per_s": frames / seconds}
         for stage, seconds in {**spent, "all": whole}.items()
@@ -214,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--weights", default="random", help="of InceptionResnetV1: random or a path"
     )
+    parser.add_argument("--precision", default="auto", help="of affectflow's backbone")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--output", type=Path, default=CHECKOUT / "build" / "bench")
     given = parser.parse_args(arguments)
@@ -226,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as top:
         weights = Path(top) / "weights.safetensors"
         prepare(BACKBONE, {"weights": given.weights}, 1, weights)
-        of_stock, of_ours = (weights, given.stock_min_size), (weights, settings)
+        of_stock = weights, given.stock_min_size
+        of_ours = weights, settings, given.precision
         times, parity = measure(clips, given.repeats, given.device, of_stock, of_ours)
     table, machine = ratios(times), describe(given.device)
     given.output.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,8 @@ class Stock:
         self.network.load_state_dict(load_file(weights), strict=False)
         self.device = device
 
-    def look(self, video: Path, chosen: np.ndarray) -> Looked:
-        """Decode, detect and embed the chosen frames (n,) of a video."""
+    def look(self, video: Path, chosen: np.ndarray) -> tuple[Looked, dict[str, float]]:
+        """Decode, detect and embed the chosen frames (n,) of a video; return seconds, too."""
         began = time.perf_counter()
         frames = _decode(video, chosen)
         decoded = time.perf_counter()
@@ -51,7 +51,8 @@ class Stock:
             "detect": detected - decoded,
             "embed": time.perf_counter() - detected,
         }
-        return Looked(seconds, [boxes for boxes, _ in found], [at for _, at in found], embedding)
+        boxes, landmarks = ([one[kind] for one in found] for kind in (0, 1))
+        return Looked(boxes, landmarks, embedding), seconds
 
     def _detect(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         boxes, _, landmarks = self.mtcnn.detect(frame, landmarks=True)
