@@ -40,7 +40,7 @@ BATCH = {"cpu": 32, "cuda": 256}
 READ = 64
 """Frames whose crops are read at a time."""
 
-SAMPLE = 32
+SAMPLE = 16
 """Crops on which another precision is compared with fp32."""
 
 LEAST, LEAST_OF_MOST = 0.98, 0.95
