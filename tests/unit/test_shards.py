@@ -98,6 +98,20 @@ def test_equal_content_is_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
+def test_embeddings_take_less_than_half_of_float32(tmp_path: Path) -> None:
+    """Numbers as a ReLU and a mean leave them, which are all of much the same size."""
+    clips, frames, dim = 4, 300, 512
+    numbers = np.random.default_rng(0).gamma(2.0, 0.5, (clips, frames, dim)).astype(np.float32)
+    with create(tmp_path / "e.h5", "embeddings", {}) as file:
+        rows = embedding_rows(file, frames, dim)
+        for number, clip in enumerate(numbers):
+            columns = {"embedding": clip, "mask": np.ones(frames, bool)}
+            rows.append({"clip_id": str(number)}, columns)
+    with open_complete(tmp_path / "e.h5", "embeddings") as file:
+        np.testing.assert_array_equal(file["embedding"][:], numbers.astype(np.float16))
+    assert (tmp_path / "e.h5").stat().st_size < 0.46 * numbers.nbytes
+
+
 def test_frames_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     clips = [

@@ -24,7 +24,7 @@ CONTENT = "embeddings"
 def embedding_rows(file: h5py.File, frames: int, dim: int) -> ClipRows:
     """Return a writer of clips of `frames` embeddings of `dim` numbers."""
     columns = {"embedding": ((dim,), np.float16, 0), "mask": ((), np.bool_, False)}
-    return ClipRows(file, frames, columns)
+    return ClipRows(file, frames, columns, packed=("embedding",))
 
 
 def join(shards: Sequence[Path], target: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from affectflow.shards.files import TEXT
 
 BYTES = h5py.vlen_dtype(np.uint8)
+PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 class ClipRows:
@@ -24,6 +25,8 @@ class ClipRows:
         Name -> (shape of one frame, dtype, fill value) of the per-frame arrays.
     texts : tuple of str
         Names of the per-clip texts.
+    packed : tuple of str
+        Arrays that are compressed: of numbers only, as HDF5 packs no bytes of varying length.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class ClipRows:
         frames: int,
         columns: dict[str, tuple[tuple[int, ...], Any, Any]],
         texts: tuple[str, ...] = ("clip_id",),
+        packed: tuple[str, ...] = (),
     ) -> None:
         self.columns = {
             name: file.create_dataset(
@@ -41,6 +45,7 @@ class ClipRows:
                 chunks=(1, max(frames, 1), *shape),
                 dtype=dtype,
                 fillvalue=fill,
+                **(PACKED if name in packed else {}),
             )
             for name, (shape, dtype, fill) in columns.items()
         }
