@@ -37,6 +37,8 @@ Item = TypeVar("Item")
 BATCH = {"cpu": 32, "cuda": 256}
 """Crops that go through the network at once, by kind of device."""
 
+LEAST_BATCH = 16
+
 READ = 64
 """Frames whose crops are read at a time."""
 
@@ -112,8 +114,10 @@ class Embedder:
         images = ahead(pixels, items, self.threads, 2 * self.batch)
         waiting: deque[Tensor] = deque()
         while batch := [*islice(images, self.batch)]:
+            # So that an embedding hangs on its crop alone: few images are summed in another order.
+            filled = batch + batch[-1:] * (LEAST_BATCH - len(batch))
             # A GPU is given the next batch before the last one's embeddings are waited for.
-            waiting.append(self._run(np.stack(batch)))
+            waiting.append(self._run(np.stack(filled))[: len(batch)])
             if len(waiting) > (self.device.type == "cuda"):
                 yield from waiting.popleft().cpu().numpy()
         for rest in waiting:

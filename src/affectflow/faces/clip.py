@@ -6,7 +6,7 @@ take some 20 times the room, and decoding a tenth of the time of detection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -166,13 +166,13 @@ def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector) -> Look:
 
     def look(places: Sequence[int]) -> list[Detections]:
         new = [place for place in places if place not in seen]
-        seen.update(zip(new, _detect([frames[place] for place in new], detector), strict=True))
+        seen.update(zip(new, _detect((frames[place] for place in new), detector), strict=True))
         return [seen[place] for place in places]
 
     return look
 
 
-def _detect(frames: Sequence[np.ndarray | bytes], detector: Detector) -> list[Detections]:
+def _detect(frames: Iterable[np.ndarray | bytes], detector: Detector) -> list[Detections]:
     found: list[Detections] = []
     images: list[np.ndarray] = []
     for frame in frames:

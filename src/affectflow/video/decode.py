@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 from affectflow.errors import UserError
 from affectflow.video.sampling import Sampling, choose
 
+Matrix = tuple[int, int, int, int]
 Status = Literal["ok", "short", "truncated", "undecodable"]
 
 
@@ -146,12 +147,16 @@ def iter_frames(plan: ClipPlan) -> Iterator[Frame]:
     if not len(plan.frame_index):
         return
     wanted = dict(zip(plan.frame_index.tolist(), plan.time.tolist(), strict=True))
-    last = int(plan.frame_index[-1])
+    last, matrices = int(plan.frame_index[-1]), dict[int, Matrix | None]()
     try:
         with _video(plan.path) as (container, stream):
             for index, frame in enumerate(_decoded(container, stream, _Damage())):
                 if index in wanted:
-                    yield Frame(index, wanted[index], _upright(frame))
+                    # Side data refer to their frame and it to them, which only the garbage
+                    # collector ends, hundreds of frames later: they are asked for once per turn.
+                    if frame.rotation not in matrices:
+                        matrices[frame.rotation] = _matrix(frame)
+                    yield Frame(index, wanted[index], _upright(frame, matrices[frame.rotation]))
                 if index == last:
                     return
     except _UnreadableError as error:
@@ -259,14 +264,21 @@ def _times(stamps: list[float | None], step: float) -> np.ndarray:
     return times - times[0]
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Return RGB (H, W, 3) uint8 with the display matrix (turns and mirrors) applied."""
-    image = frame.to_ndarray(format="rgb24")
+def _matrix(frame: av.VideoFrame) -> Matrix | None:
+    """Return a, b, c, d of the display matrix: x' = a x + c y, y' = b x + d y (row vectors)."""
     side_data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     if side_data is None:
-        return image
-    # Row vectors: x' = a x + c y, y' = b x + d y.
+        return None
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    return a, b, c, d
+
+
+def _upright(frame: av.VideoFrame, matrix: Matrix | None) -> np.ndarray:
+    """Return RGB (H, W, 3) uint8 with the display matrix (turns and mirrors) applied."""
+    image = frame.to_ndarray(format="rgb24")
+    if matrix is None:
+        return image
+    a, b, c, d = matrix
     if abs(b) + abs(c) > abs(a) + abs(d):
         image, a, d = image.swapaxes(0, 1), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
