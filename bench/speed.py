@@ -47,7 +47,7 @@ import matplotlib.pyplot as plt
 
 CHECKOUT = Path(__file__).parents[1]
 CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
-SHARD = 3
+SHARD = 2
 """Clips in one of affectflow's jobs."""
 
 BACKBONE = "inception_resnet_v1"
@@ -84,13 +84,13 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def choose_clips(frames: int, most: int) -> dict[Path, np.ndarray]:
-    """Return clips that decode, spread over the corpus, and their sampled frames."""
+def choose_clips(frames: int, most: int, within: str = "") -> dict[Path, np.ndarray]:
+    """Return clips that decode, spread over the corpus or a folder in it, and sampled frames."""
     root = next((root for root in CORPORA if root.is_dir()), None)
     if root is None:
         sys.exit("no clips: make demo/corpus first")
     found = {}
-    for video in sorted((root / "DataSet").rglob("*.*")):
+    for video in sorted((root / "DataSet" / within).rglob("*.*")):
         plan = plan_clip(video, Sampling(per_clip=frames))
         if plan.status in ("ok", "short"):
             found[video] = plan.frame_index
@@ -221,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--frames", type=int, default=100, help="per clip")
     parser.add_argument("--clips", type=int, default=4, help="at most")
+    parser.add_argument("--within", default="", help="a folder of DataSet/: those clips only")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stock-min-size", type=int, default=20, help="MTCNN's min_face_size")
     parser.add_argument("--config", default=str(CHECKOUT / "config" / "config.yaml"))
@@ -237,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "frames": {"per_clip": given.frames, "jpeg_quality": config["frames"]["jpeg_quality"]},
         "faces": {**config["faces"], **given.faces},
     }
-    clips = choose_clips(given.frames, given.clips)
+    clips = choose_clips(given.frames, given.clips, given.within)
     with tempfile.TemporaryDirectory() as top:
         weights = Path(top) / "weights.safetensors"
         prepare(BACKBONE, {"weights": given.weights}, 1, weights)

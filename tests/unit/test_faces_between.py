@@ -94,7 +94,7 @@ def test_a_doubted_face_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "frames"), [(30, 8), (25, 6), (15, 4), (10, 2), (5, 1), (2.4, 1), (1, 1)]
+    ("rate", "frames"), [(30, 6), (25, 5), (15, 3), (10, 2), (5, 1), (2.4, 1), (1, 1)]
 )
 def test_auto_is_a_time(rate: float, frames: int) -> None:
     assert looks("auto", np.arange(20) / rate) == frames

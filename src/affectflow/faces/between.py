@@ -24,8 +24,8 @@ from affectflow.faces.detection import Detections
 NEAR = 0.08
 """How far anything of a face may move between two looks that agree, in face sizes."""
 
-SECONDS = 0.27
-"""From one look to the next at most, if the config leaves it to us: 8 frames of 30 per second."""
+SECONDS = 0.21
+"""From one look to the next at most, if the config leaves it to us: 6 frames of 30 per second."""
 
 Look = Callable[[Sequence[int]], list[Detections]]
 """From places of frames to what a detector finds there."""
@@ -74,7 +74,7 @@ def look_between(frames: int, every: int, look: Look) -> list[Detections]:
             if last - first < 2:
                 continue
             nobody = not len(found[first]) and not len(found[last])
-            near = last - first <= (max(1, every // 4) if nobody else every)
+            near = last - first <= (-(-every // 4) if nobody else every)
             pairs = _pair(found[first], found[last]) if near else None
             if pairs is None:
                 middle = (first + last) // 2
