@@ -21,7 +21,8 @@ import torch
 import yaml
 from speed import BACKBONE, CHECKOUT, choose_clips
 
-from affectflow.backbones.embed import embed_shards, open_embedder
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import open_embedder
 from affectflow.backbones.weights import prepare
 from affectflow.commandline import limit_threads
 from affectflow.faces.detect import detect_shard

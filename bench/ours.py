@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from looked import STAGES, Looked
 
-from affectflow.backbones.embed import embed_shards, open_embedder
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import open_embedder
 from affectflow.faces.detect import detect_shard
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.faces import CONTENT as FACES

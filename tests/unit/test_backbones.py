@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
 from affectflow import preflight, registry
-from affectflow.backbones.embed import Embedder, embed_shards, open_embedder
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import Embedder, open_embedder
 from affectflow.backbones.weights import backbone, load, prepare
 from affectflow.config.study import Study
 from affectflow.errors import UserError

@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from skimage.data import astronaut
 
 from affectflow.errors import UserError
+from affectflow.faces import clip
 from affectflow.faces.clip import build_detectors, find_faces, iter_crops
 from affectflow.faces.crop import crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
@@ -73,6 +75,61 @@ def test_people_far_away_are_searched_closer_in_every_frame(detectors: list[Dete
     both = find_faces(frames, detectors)
     assert both.face_count.tolist() == [1, 1, 2, 1]
     assert np.ptp(both.box, axis=0).max() < 6
+
+
+def test_small_faces_are_searched_closer_though_they_were_seen(detectors: list[Detector]) -> None:
+    """The first detector sees some that are smaller than it is made for, and others it does not."""
+    quick, closer = detectors
+
+    class Lucky:
+        smallest = quick.smallest
+
+        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+            return [Detections(*(part[:1] for part in one)) for one in map(parts, self.all(images))]
+
+        def all(self, images: Sequence[np.ndarray]) -> list[Detections]:
+            return closer.detect(images)
+
+    def parts(faces: Detections) -> tuple[np.ndarray, ...]:
+        return faces.boxes, faces.landmarks, faces.scores
+
+    small = [scene((300, 60, 48), (60, 60, 50))] * 3
+    assert find_faces(small, [Lucky()]).face_count.tolist() == [1, 1, 1]
+    assert find_faces(small, [Lucky(), closer]).face_count.tolist() == [2, 2, 2]
+    large = [scene((300, 60, 48), (60, 40, 200))] * 3
+    assert find_faces(large, [Lucky(), closer]).face_count.tolist() == [1, 1, 1]
+
+
+def test_files_are_read_a_few_at_a_time(
+    detectors: list[Detector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour's frames are gigabytes."""
+    kept = most = 0
+    file = np.frombuffer(scene((40, 40, 200)), np.uint8)
+
+    def gone() -> None:
+        nonlocal kept
+        kept -= 1
+
+    class Stored(Sequence[np.ndarray]):
+        def __len__(self) -> int:
+            return 12
+
+        def __getitem__(self, place):
+            nonlocal kept, most
+            if not 0 <= place < 12:
+                raise IndexError(place)
+            read = file.copy()
+            weakref.finalize(read, gone)
+            kept += 1
+            most = max(most, kept)
+            return read
+
+    monkeypatch.setattr(clip, "MEMORY", 1)
+    faces = find_faces(Stored(), detectors)
+    assert faces.mask.all()
+    assert len(list(iter_crops(Stored(), faces, 96))) == 12
+    assert most <= 2
 
 
 def test_a_calm_clip_is_looked_at_now_and_then(detectors: list[Detector]) -> None:

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from affectflow import registry
-from affectflow.backbones import embed
-from affectflow.backbones.embed import Embedder, embed_shards
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import Embedder, stack
 from affectflow.backbones.precision import choose, cosines, quickened
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone
@@ -27,7 +27,9 @@ CPU = torch.device("cpu")
 HAS = torch.cpu.get_capabilities()
 VNNI = bool(HAS.get("avx512_vnni") or HAS.get("avx_vnni"))
 BF16 = bool(HAS.get("avx512_bf16") or HAS.get("amx_bf16"))
-needs_vnni = pytest.mark.skipif(not VNNI, reason="this CPU has no instructions for int8")
+needs_vnni = pytest.mark.skipif(
+    not VNNI, reason="int8 needs a CPU with VNNI (Intel since 2019, AMD since Zen 4)"
+)
 CROPS = [np.random.default_rng(i).integers(0, 256, (224, 224, 3), np.uint8) for i in range(9)]
 
 
@@ -41,10 +43,24 @@ def test_auto_asks_the_cpu() -> None:
     assert choose("fp32", CPU) == "fp32"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_auto_asks_the_gpu() -> None:
+@pytest.mark.skipif(VNNI, reason="this CPU is made for int8: that it is refused shows on others")
+def test_int8_is_refused_by_a_cpu_that_is_not_made_for_it() -> None:
+    with pytest.raises(UserError, match="not made for int8"):
+        choose("int8", CPU)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="it compares a GPU with a CPU: no GPU here"
+)
+@pytest.mark.parametrize("name", registry.names("backbones.models"))
+def test_a_gpu_says_what_a_cpu_says(name: str) -> None:
+    gpu, spec = torch.device("cuda"), backbone(name)
     able = torch.cuda.get_device_capability() >= (7, 0)
-    assert choose("auto", torch.device("cuda")) == ("fp16" if able else "fp32")
+    assert choose("auto", gpu) == ("fp16" if able else "fp32")
+    exact = Embedder(spec, network(name), CPU).embed(CROPS)
+    for precision in {"fp32", choose("auto", gpu)}:
+        found = Embedder(spec, network(name).to(gpu), gpu, precision, threads=2).embed(CROPS)
+        assert cosines(found, exact).min() >= 0.999
 
 
 @pytest.mark.parametrize(("precision", "says"), [("fp61", "fp16"), ("fp16", "auto")])
@@ -67,7 +83,7 @@ def test_folded_networks_say_the_same(name: str) -> None:
     kinds = [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (own, quick)]
     assert kinds[1] < kinds[0]
     images = spec.preprocess(
-        torch.from_numpy(embed.stack(CROPS[:2], spec.size)).permute(0, 3, 1, 2).float()
+        torch.from_numpy(stack(CROPS[:2], spec.size)).permute(0, 3, 1, 2).float()
     )
     with torch.inference_mode():
         torch.testing.assert_close(quick(images), own(images), rtol=1e-3, atol=1e-4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from affectflow.backbones.embed import stack
+from affectflow.backbones.embedder import stack
 from affectflow.errors import UserError
 from affectflow.teacher.faces import Face, examine, fault_of, read_face, usable_box
 from affectflow.video import jpeg

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from training_job import job
 
 from affectflow import registry
-from affectflow.backbones.embed import Embedder, embed_shards, open_embedder, stack
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import Embedder, open_embedder, stack
 from affectflow.backbones.weights import backbone
 from affectflow.dataset.clips import read_clips
 from affectflow.errors import DamagedFileError, UserError

@@ -1,3 +1,4 @@
+import gc
 import tracemalloc
 from collections.abc import Sequence
 from fractions import Fraction
@@ -299,6 +300,20 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10 * 320 * 240 * 3
+
+
+def test_frames_are_not_left_to_the_garbage_collector(tmp_path: Path) -> None:
+    """Libav's memory is none of Python's: what counts is that a frame goes when it was used."""
+    path = write(tmp_path / "turned.mp4", 60, turn={"degrees": 90, "hflip": False})
+    plan = plan_clip(path, EVERY)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len([frame.index for frame in iter_frames(plan)]) == 60
+        left = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 2
 
 
 @pytest.mark.parametrize(

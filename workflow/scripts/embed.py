@@ -3,7 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from affectflow.backbones.embed import embed_shards, open_embedder
+from affectflow.backbones.embed import embed_shards
+from affectflow.backbones.embedder import open_embedder
 from affectflow.commandline import limit_threads, run
 from affectflow.devices import choose
 

@@ -11,13 +11,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from affectflow.backbones.embed import BATCH, run, stack
+from affectflow.backbones.embedder import run, stack
 from affectflow.backbones.spec import Backbone
 from affectflow.errors import DamagedFileError
 from affectflow.provenance.content import digest
 from affectflow.shards.faces import CONTENT
 from affectflow.shards.files import open_complete, sealed_sha256, texts
 from affectflow.video import jpeg
+
+BATCH = 32
+"""Crops that go through the backbone at once."""
 
 
 class Crops:
@@ -146,8 +149,8 @@ class Untuned:
         """Return embeddings (n, S, D) float32, zeros where the mask (n, S) is False."""
         embedding = np.zeros((*mask.shape, self.spec.dim), np.float32)
         places = np.argwhere(mask)
-        for start in range(0, len(places), BATCH["cpu"]):
-            clip, frame = places[start : start + BATCH["cpu"]].T
+        for start in range(0, len(places), BATCH):
+            clip, frame = places[start : start + BATCH].T
             wanted = np.zeros_like(mask)
             wanted[clip, frame] = True
             pixels = torch.from_numpy(self.pixels(rows, frames, wanted)).to(self.device)

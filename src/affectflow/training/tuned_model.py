@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from affectflow.backbones.embed import run
+from affectflow.backbones.embedder import run
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone as find
 from affectflow.dataset.tasks import Task

@@ -19,12 +19,15 @@ from facenet_pytorch.models.utils.detect_face import bbreg, rerec
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from affectflow.faces.cascade import Proposals
 from affectflow.faces.detection import Detections
+from affectflow.faces.proposals import Proposals
 from affectflow.faces.resample import area_means, frame_means, integral_images
 from affectflow.faces.suppress import suppress
 
 PYRAMID_STEP = 0.709
+STOCK = 20
+"""Smallest face that facenet-pytorch looks for unless it is told, px."""
+
 WINDOW, STRIDE = 12, 2
 """Side of the first network's window, and from one to the next, px."""
 
@@ -38,7 +41,7 @@ CANDIDATES = {"cpu": 128, "cuda": 4096}
 """Candidates that the second and third network see at a time, by kind of device."""
 
 MEMORY = {"cpu": 128 * 2**20, "cuda": 2 * 2**30}
-"""Bytes that a batch of images may take, by kind of device. A CPU is quickest in its cache."""
+"""Bytes that a batch of images may take, by kind of device. More does not make a CPU quicker."""
 
 
 def build(settings: Mapping[str, Any], device: torch.device | str) -> Mtcnn:
@@ -49,7 +52,7 @@ def build(settings: Mapping[str, Any], device: torch.device | str) -> Mtcnn:
     settings : mapping
         ``min_size``: smallest face looked for, px (stock: 20, the default here too). From 20 on,
         images are shrunk as stock shrinks them for 20, less the largest that are not needed, so
-        that faces get the boxes they get there; so 40 and 56 are what is looked for at 50 and 60.
+        that faces get the boxes they get there: for 50 and 60 those from 40 and 56 on.
         ``thresholds``: the three networks' (stock: 0.6, 0.7, 0.7).
     device : torch.device
     """
@@ -185,9 +188,10 @@ class Mtcnn:
 def first_scale(min_size: float) -> float:
     """Return the scale at which faces of that size, px, fill the first network's window.
 
-    From stock's 20 on it is one of stock's for 20: the smallest at which such faces are seen.
+    From stock's 20 on it is one of stock's for 20: the smallest at which such faces are seen. A
+    hundredth of a size is nothing: so 28 is one of stock's sizes, which are 28.2, 39.8, 56.1 ...
     """
-    scale, needed = WINDOW / min(min_size, 20), WINDOW / min_size
+    scale, needed = WINDOW / min(min_size, STOCK), WINDOW / (1.01 * min_size)
     while scale * PYRAMID_STEP >= needed:
         scale *= PYRAMID_STEP
     return scale

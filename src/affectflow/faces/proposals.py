@@ -12,9 +12,8 @@ from torch.nn import functional
 class Proposals:
     """Scores of all windows of images, and moves of those that pass.
 
-    Three things save half of the time: the input's standardisation is part of the first
-    convolution; the score of two classes is one product; and only windows that pass are asked
-    where their face lies.
+    The input's standardisation is part of the first convolution, the score of two classes is one
+    product, and only windows that pass are asked where their face lies.
 
     Parameters
     ----------
