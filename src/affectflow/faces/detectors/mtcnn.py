@@ -37,8 +37,8 @@ CENTRE, SCALE = 127.5, 0.0078125
 OUTPUTS = {1: (4, 2), 2: (4, 10, 2)}
 """What the second and third network say of a candidate: moves, landmarks, scores."""
 
-CANDIDATES = {"cpu": 128, "cuda": 4096}
-"""Candidates that the second and third network see at a time, by kind of device."""
+CANDIDATES = {"cpu": 48, "cuda": 4096}
+"""Candidates that the second and third network see at a time: as many as a CPU's cache holds."""
 
 MEMORY = {"cpu": 128 * 2**20, "cuda": 2 * 2**30}
 """Bytes that a batch of images may take, by kind of device. More does not make a CPU quicker."""
