@@ -8,7 +8,8 @@ from pathlib import Path
 
 TAIL = 8192
 FRAMES = re.compile(
-    r"(\d+) frames on (\S+), ([\d.]+) frames/s(?:, (\d+) with a face, coverage ([\d.]+))?$"
+    r"(\d+) frames on (\S+), ([\d.]+) frames/s"
+    r"(?:, (\d+) with a face, coverage ([\d.]+))?(?:, busy ([\d.]+))?$"
 )
 DONE = re.compile(r"done in ([\d.]+) s, peak memory (\d+) MiB(?:, of the GPU (\d+) MiB)?$")
 
@@ -32,6 +33,8 @@ class JobLog:
         As torch names it: ``cpu``, ``cuda``.
     coverage : float or None
         Share of the frames in which a face was found; None where none was looked for.
+    busy : float or None
+        Share of the time in which the device had work; None where it is not told.
     """
 
     seconds: float
@@ -41,14 +44,26 @@ class JobLog:
     frames_per_s: float | None = None
     device: str | None = None
     coverage: float | None = None
+    busy: float | None = None
 
 
-def frames_line(frames: int, seconds: float, device: str, with_face: int | None = None) -> str:
-    """Return the line that a stage which works on frames logs when it has seen them all."""
+def frames_line(
+    frames: int,
+    seconds: float,
+    device: str,
+    with_face: int | None = None,
+    busy: float | None = None,
+) -> str:
+    """Return the line that a stage which works on frames logs when it has seen them all.
+
+    `busy` is the seconds in which the device had work.
+    """
     line = f"{frames} frames on {device}, {frames / max(seconds, 1e-9):.1f} frames/s"
-    if with_face is None:
-        return line
-    return f"{line}, {with_face} with a face, coverage {with_face / max(frames, 1):.3f}"
+    if with_face is not None:
+        line += f", {with_face} with a face, coverage {with_face / max(frames, 1):.3f}"
+    if busy is not None:
+        line += f", busy {busy / max(seconds, 1e-9):.2f}"
+    return line
 
 
 def done_line(seconds: float, peak_mib: float, gpu_mib: float | None = None) -> str:
@@ -74,4 +89,5 @@ def read_job_log(path: Path) -> JobLog | None:
         device=frames[2] if frames else None,
         frames_per_s=float(frames[3]) if frames else None,
         coverage=float(frames[5]) if frames and frames[5] else None,
+        busy=float(frames[6]) if frames and frames[6] else None,
     )

@@ -70,8 +70,8 @@ KillWait=2
 OverTimeLimit=0
 SlurmdTimeout=30
 NodeName=DEFAULT CPUs=2 RealMemory=200000
-NodeName=gpu1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[gpu1]} Gres=gpu:1
-NodeName=gpu2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[gpu2]} Gres=gpu:1
+NodeName=gpu1 CPUs=4 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[gpu1]} Gres=gpu:1
+NodeName=gpu2 CPUs=4 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[gpu2]} Gres=gpu:1
 NodeName=cpu1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[cpu1]}
 PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=60:00:00 State=UP
 PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=60:00:00 State=UP

@@ -9,16 +9,24 @@ from affectflow.faces.detect import detect_shard
 
 
 def main(arguments: Namespace) -> None:
-    limit_threads(arguments.threads)
+    # Threads feed a GPU, and the number of torch's own decides the last bits of a CPU's sums.
+    limit_threads(1)
     device = choose(arguments.device)
-    detect_shard(arguments.frames, arguments.faces, device, arguments.output, arguments.code)
+    detect_shard(
+        arguments.frames,
+        arguments.faces,
+        device,
+        arguments.output,
+        arguments.code,
+        arguments.threads,
+    )
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument("--frames", type=Path, required=True, help="shard of frames to read")
 parser.add_argument("--faces", type=settings, required=True, help="`faces` of the config")
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-parser.add_argument("--threads", type=int, default=1, help="CPU cores to use")
+parser.add_argument("--threads", type=int, default=1, help="CPU threads that feed a GPU")
 parser.add_argument("--output", type=Path, required=True, help="shard of faces to write")
 parser.add_argument("--code", default="", help="digest of the code, kept in the file")
 run(parser, main)

@@ -85,7 +85,8 @@ def embed_shards(faces: Sequence[Path], embedder: Embedder, target: Path, code: 
                     )
                 rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask})
                 frames += int(mask.sum())
-    log.info(frames_line(frames, time.monotonic() - began, str(embedder.device)))
+    seconds, device = time.monotonic() - began, str(embedder.device)
+    log.info(frames_line(frames, seconds, device, busy=embedder.busy.seconds))
 
 
 def _files(source: h5py.File) -> Iterator[np.ndarray]:

@@ -17,6 +17,7 @@ from affectflow.ahead import ahead
 from affectflow.backbones.precision import choose, in_dtype, quickened
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone, load
+from affectflow.busy import Busy
 from affectflow.provenance.content import sha256
 from affectflow.video import jpeg
 
@@ -44,6 +45,11 @@ class Embedder:
         CPU threads that make crops ready while a GPU computes.
     said : mapping
         Which backbone and weights these are: attributes of what is embedded.
+
+    Attributes
+    ----------
+    busy : affectflow.busy.Busy
+        How long the device worked.
     """
 
     def __init__(
@@ -58,8 +64,10 @@ class Embedder:
         self.backbone = backbone
         self.network = quickened(backbone, network, precision)
         self.device, self.precision = device, precision
+        self.busy = Busy(device)
         self.said = dict(said or {}) | {"precision": precision}
-        self.threads = threads if device.type == "cuda" else 0
+        self.cuda = device.type == "cuda"
+        self.threads = threads if self.cuda else 0
         self.batch = BATCH.get(device.type, BATCH["cpu"])
         self.exact = None if precision == "fp32" else Embedder(backbone, network, device)
 
@@ -90,22 +98,35 @@ class Embedder:
         self, items: Iterable[Item], pixels: Callable[[Item], np.ndarray]
     ) -> Iterator[np.ndarray]:
         images = ahead(pixels, items, self.threads, 2 * self.batch)
-        waiting: deque[Tensor] = deque()
+        waiting: deque[Callable[[], np.ndarray]] = deque()
         while batch := [*islice(images, self.batch)]:
             filled = batch + batch[-1:] * (LEAST_BATCH - len(batch))
             # A GPU is given the next batch before the last one's embeddings are waited for.
-            waiting.append(self._run(np.stack(filled))[: len(batch)])
-            if len(waiting) > (self.device.type == "cuda"):
-                yield from waiting.popleft().cpu().numpy()
-        for rest in waiting:
-            yield from rest.cpu().numpy()
+            waiting.append(self._begin(np.stack(filled), len(batch)))
+            if len(waiting) > self.cuda:
+                yield from waiting.popleft()()
+        for finish in waiting:
+            yield from finish()
 
     @torch.inference_mode()
-    def _run(self, pixels: np.ndarray) -> Tensor:
+    def _begin(self, pixels: np.ndarray, wanted: int) -> Callable[[], np.ndarray]:
+        """Give the device a batch; return what waits for the embeddings wanted of it."""
         batch = torch.from_numpy(pixels)
-        if self.device.type == "cuda":
-            batch = batch.pin_memory().to(self.device, non_blocking=True)
-        return run(self.backbone, self.network, batch.to(self.device), self.precision)
+        if self.cuda:
+            batch = batch.pin_memory()
+        with self.busy:
+            batch = batch.to(self.device, non_blocking=self.cuda)
+            found = run(self.backbone, self.network, batch, self.precision)[:wanted]
+            # Copied now: asked for later, they would queue behind the next batch.
+            found = found.to("cpu", non_blocking=self.cuda)
+        copied = torch.cuda.current_stream(self.device).record_event() if self.cuda else None
+
+        def finish() -> np.ndarray:
+            if copied:
+                copied.synchronize()
+            return found.numpy()
+
+        return finish
 
 
 def stack(crops: Sequence[np.ndarray], size: int) -> np.ndarray:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 
 from affectflow import registry
+from affectflow.ahead import ahead
 from affectflow.errors import UserError
 from affectflow.faces.between import Look, look_between
 from affectflow.faces.crop import Align, crop, crop_aligned
@@ -22,7 +23,7 @@ from affectflow.faces.follow import follow
 from affectflow.video import jpeg
 
 MEMORY = 64 * 2**20
-"""Bytes of decoded frames that a detector is given at a time."""
+"""Bytes of decoded frames that a detector is given at a time, and that may wait for it."""
 
 SMALL = 0.1
 """Share of a clip's frames with small faces only, from which on it is searched closer."""
@@ -79,7 +80,10 @@ def build_detectors(settings: Mapping[str, Any], device: str) -> list[Detector]:
 
 
 def find_faces(
-    frames: Sequence[np.ndarray | bytes], detectors: Sequence[Detector], every: int = 1
+    frames: Sequence[np.ndarray | bytes],
+    detectors: Sequence[Detector],
+    every: int = 1,
+    threads: int = 0,
 ) -> ClipFaces:
     """Find the faces of a clip and follow one.
 
@@ -97,10 +101,12 @@ def find_faces(
         Of `build_detectors`.
     every : int
         Frames from one look to the next where the clip is calm; 1: each is looked at.
+    threads : int
+        CPU threads that decode frames while a detector looks at others; 0: it waits for them.
     """
-    found = look_between(len(frames), every, _looker(frames, detectors[0]))
+    found = look_between(len(frames), every, _looker(frames, detectors[0], threads))
     for detector, closer in pairwise(detectors):
-        look = _looker(frames, closer)
+        look = _looker(frames, closer, threads)
         without = [i for i, faces in enumerate(found) if not len(faces)][::every]
         if _are_small(found, detector.smallest) or any(map(len, look(without))):
             found = look_between(len(frames), every, look)
@@ -126,6 +132,7 @@ def iter_crops(
     size: int = 224,
     margin: int = 0,
     align: Align = "box",
+    threads: int = 0,
 ) -> Iterator[np.ndarray | None]:
     """Yield each frame's face crop, (size, size, 3) uint8 RGB, or None without a face.
 
@@ -138,6 +145,8 @@ def iter_crops(
         Side of the crop, and surroundings in it, px.
     align : str
         ``box``: the box, resized; ``landmarks``: eyes, nose and mouth at fixed places.
+    threads : int
+        CPU threads that cut the next ones meanwhile; 0: each is cut when it is asked for.
 
     Raises
     ------
@@ -146,13 +155,16 @@ def iter_crops(
     """
     if not 0 <= margin < size:
         raise UserError(f"faces.margin: {margin} px of a crop of {size} px leave no face")
-    for i, frame in enumerate(frames):
+
+    def cut(item: tuple[int, np.ndarray | bytes]) -> np.ndarray | None:
+        i, frame = item
         if not faces.mask[i]:
-            yield None
-        elif align == "landmarks":
-            yield crop_aligned(jpeg.decode(frame), faces.landmarks[i], size, margin)
-        else:
-            yield crop(jpeg.decode(frame), faces.box[i], size, margin)
+            return None
+        if align == "landmarks":
+            return crop_aligned(jpeg.decode(frame), faces.landmarks[i], size, margin)
+        return crop(jpeg.decode(frame), faces.box[i], size, margin)
+
+    yield from ahead(cut, enumerate(frames), threads, 2 * threads)
 
 
 def _are_small(found: Sequence[Detections], smallest: float) -> bool:
@@ -160,24 +172,35 @@ def _are_small(found: Sequence[Detections], smallest: float) -> bool:
     return sum(side < smallest for side in largest) > SMALL * len(found)
 
 
-def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector) -> Look:
+def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, threads: int) -> Look:
     """Return what finds faces at places of a clip, and looks at none twice."""
     seen: dict[int, Detections] = {}
 
     def look(places: Sequence[int]) -> list[Detections]:
         new = [place for place in places if place not in seen]
-        seen.update(zip(new, _detect((frames[place] for place in new), detector), strict=True))
+        found = _detect((frames[place] for place in new), detector, threads)
+        seen.update(zip(new, found, strict=True))
         return [seen[place] for place in places]
 
     return look
 
 
-def _detect(frames: Iterable[np.ndarray | bytes], detector: Detector) -> list[Detections]:
+def _detect(
+    frames: Iterable[np.ndarray | bytes], detector: Detector, threads: int
+) -> list[Detections]:
     found: list[Detections] = []
     images: list[np.ndarray] = []
-    for frame in frames:
-        images.append(jpeg.decode(frame))
+    for image in _decode(frames, threads):
+        images.append(image)
         if sum(image.nbytes for image in images) >= MEMORY:
             found += detector.detect(images)
             images = []
     return found + detector.detect(images)
+
+
+def _decode(frames: Iterable[np.ndarray | bytes], threads: int) -> Iterator[np.ndarray]:
+    rest = iter(frames)
+    for first in map(jpeg.decode, islice(rest, 1)):
+        yield first
+        # The frames of a clip are of one size.
+        yield from ahead(jpeg.decode, rest, threads, max(1, MEMORY // first.nbytes))

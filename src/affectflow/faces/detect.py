@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from affectflow.ahead import ahead
+from affectflow.busy import Busy
 from affectflow.faces.between import looks
-from affectflow.faces.clip import build_detectors, find_faces, iter_crops
+from affectflow.faces.clip import ClipFaces, build_detectors, find_faces, iter_crops
+from affectflow.faces.detection import Detections, Detector
 from affectflow.joblog import frames_line
 from affectflow.shards.faces import CONTENT, face_rows
 from affectflow.shards.files import create, open_complete, sealed_sha256
 from affectflow.shards.frames import CONTENT as FRAMES
-from affectflow.shards.frames import iterate
+from affectflow.shards.frames import Frames, iterate
 from affectflow.video import jpeg
 
 log = logging.getLogger(__name__)
 
+CLIPS = 2
+"""Clips that are ready for a GPU, or before it, while it has another's frames."""
+
 
 def detect_shard(
-    frames: Path, settings: Mapping[str, Any], device: torch.device, target: Path, code: str = ""
+    frames: Path,
+    settings: Mapping[str, Any],
+    device: torch.device,
+    target: Path,
+    code: str = "",
+    threads: int = 1,
 ) -> None:
     """Find, follow and crop one face through each clip of a shard.
 
@@ -39,31 +50,56 @@ def detect_shard(
         The shard of faces to write (`affectflow.shards.faces`).
     code : str
         Digest of the code that does this, kept in the file's attributes.
+    threads : int
+        CPU threads that decode frames and cut crops while a GPU looks at others. On a CPU all is
+        done by one.
 
     Raises
     ------
     UserError
         If the shard of frames is not whole, or there is no such detector.
     """
-    detectors = build_detectors(settings, str(device))
+    busy = Busy(device)
+    detectors = [_InTurn(detector, busy) for detector in build_detectors(settings, str(device))]
+    threads = threads if device.type == "cuda" else 0
     size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
     made_by = {"faces": dict(settings), "code": code}
+
+    def look(clip: Frames) -> tuple[Frames, ClipFaces]:
+        every = looks(settings.get("every", "auto"), clip.time)
+        return clip, find_faces(clip.jpeg, detectors, every, threads)
+
     start, looked_at, found = time.monotonic(), 0, 0
     with (
         open_complete(frames, FRAMES) as source,
         create(target, CONTENT, made_by | {"frames": sealed_sha256(frames)}) as out,
     ):
         rows = face_rows(out, source["frame_index"].shape[1])
-        for clip in iterate(source):
-            every = looks(settings.get("every", "auto"), clip.time)
-            faces = find_faces(clip.jpeg, detectors, every)
-            crops = iter_crops(clip.jpeg, faces, size, margin, align)
+        for clip, faces in ahead(look, iterate(source), min(threads, CLIPS), CLIPS):
+            crops = iter_crops(clip.jpeg, faces, size, margin, align, threads)
             rows.append(
                 {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},
                 vars(faces)
                 | {"frame_index": clip.frame_index, "time": clip.time}
-                | {"crop": (None if crop is None else jpeg.encode(crop) for crop in crops)},
+                | {"crop": ahead(_encode, crops, threads, 2 * threads)},
             )
             looked_at += len(clip.frame_index)
             found += int(np.count_nonzero(faces.mask))
-    log.info(frames_line(looked_at, time.monotonic() - start, str(device), found))
+    seconds = time.monotonic() - start
+    log.info(frames_line(looked_at, seconds, str(device), found, busy.seconds))
+
+
+class _InTurn:
+    """A detector that the threads of several clips ask, one at a time."""
+
+    def __init__(self, detector: Detector, busy: Busy) -> None:
+        self.detector, self.busy = detector, busy
+        self.smallest = detector.smallest
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        with self.busy:
+            return self.detector.detect(images)
+
+
+def _encode(crop: np.ndarray | None) -> np.ndarray | None:
+    return None if crop is None else jpeg.encode(crop)
