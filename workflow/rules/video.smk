@@ -23,5 +23,5 @@ rule extract_frames:
         code=frames_code,
     shell:
         "python {params.script:q} --dataset {params.dataset:q} --shards {params.shards}"
-        " --shard {wildcards.shard} --frames {params.frames:q} --code {params.code} --output {output}"
-        " > {log} 2>&1"
+        " --shard {wildcards.shard} --frames {params.frames:q} --threads {threads}"
+        " --code {params.code} --output {output} > {log} 2>&1"

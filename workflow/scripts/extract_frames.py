@@ -16,6 +16,7 @@ def main(arguments: Namespace) -> None:
         arguments.frames,
         arguments.output,
         arguments.code,
+        arguments.threads,
     )
 
 
@@ -24,6 +25,9 @@ parser.add_argument("--dataset", type=settings, required=True, help="`dataset` o
 parser.add_argument("--shards", type=int, required=True, help="number of shards")
 parser.add_argument("--shard", type=int, required=True, help="number of the shard")
 parser.add_argument("--frames", type=settings, required=True, help="`frames` of the config")
+parser.add_argument(
+    "--threads", type=int, default=1, help="one decodes; the others, if any, encode"
+)
 parser.add_argument("--output", type=Path, required=True, help="shard of frames to write")
 parser.add_argument("--code", default="", help="digest of the code, kept in the file")
 run(parser, main)

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from affectflow.ahead import ahead
 from affectflow.errors import UserError
 from affectflow.joblog import frames_line
 from affectflow.shards.files import create
 from affectflow.shards.frames import CONTENT, FrameWriter
 from affectflow.video import jpeg
-from affectflow.video.decode import iter_frames, plan_clip
+from affectflow.video.decode import Frame, iter_frames, plan_clip
 from affectflow.video.sampling import Sampling
 
 log = logging.getLogger(__name__)
@@ -25,11 +28,12 @@ def extract_shard(
     settings: Mapping[str, Any],
     target: Path,
     code: str = "",
+    threads: int = 1,
 ) -> None:
     """Sample the frames of every video of a shard.
 
     A video that does not decode, or not as it should, keeps its place; its status and detail say
-    why. One frame is in memory at a time.
+    why. A few frames are in memory at a time.
 
     Parameters
     ----------
@@ -42,6 +46,8 @@ def extract_shard(
         The shard of frames to write (`affectflow.shards.frames`).
     code : str
         Digest of the code that does this, kept in the file's attributes.
+    threads : int
+        One decodes, and the others, if any, encode: to the same bytes.
 
     Raises
     ------
@@ -55,12 +61,16 @@ def extract_shard(
         )
     sampling = Sampling.from_settings(settings)
     quality = settings.get("jpeg_quality", jpeg.QUALITY)
+
+    def encode(frame: Frame) -> np.ndarray:
+        return jpeg.encode(frame.image, quality)
+
     start, frames = time.monotonic(), 0
     with create(target, CONTENT, {"frames": dict(settings), "code": code}) as out:
         writer = FrameWriter(out, sampling.per_clip or 0)
         for clip_id, path in videos:
             plan = plan_clip(root / path, sampling)
-            images = (jpeg.encode(frame.image, quality) for frame in iter_frames(plan))
+            images = ahead(encode, iter_frames(plan), threads - 1, 2 * threads)
             chosen = plan.frame_index, plan.time
             writer.append(clip_id, plan.status, plan.detail, *chosen, images)
             frames += len(plan.frame_index)
