@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from affectflow.faces.detection import Detections
 from affectflow.joblog import FRAMES
 from affectflow.shards.files import create
 from affectflow.shards.frames import CONTENT, FrameWriter
-from affectflow.video import jpeg
+from affectflow.video import jpeg, nvjpeg
 
 SETTINGS: dict[str, Any] = {
     "detector": "fake",
@@ -113,6 +114,7 @@ def test_threads_change_nothing(
     memory: int,
 ) -> None:
     monkeypatch.setattr(clip, "MEMORY", memory)
+    monkeypatch.setattr(jpeg, "AHEAD", memory)
     detector = Darkest()
     with caplog.at_level("INFO"):
         alone = faces(frames, monkeypatch, "cpu", detector)
@@ -144,6 +146,40 @@ def test_the_next_clip_is_decoded_while_the_gpu_works(
 
     monkeypatch.setattr(jpeg, "decode", decode)
     assert sum(map(sum, faces(frames, monkeypatch, "cuda", Waiting(), 2)["mask"]))
+
+
+def test_where_a_gpu_cannot_decode_the_cpu_does(
+    frames: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    usual = faces(frames, monkeypatch, "cpu", Darkest())
+    monkeypatch.setitem(SETTINGS, "decode", "gpu")
+    with caplog.at_level("INFO"):
+        asked = faces(frames, monkeypatch, "cpu", Darkest())
+    told = [line for line in caplog.messages if "the CPU decodes" in line]
+    assert told == [
+        "faces.decode: gpu: nvJPEG needs an NVIDIA GPU, and this job has cpu; the CPU decodes"
+    ]
+    assert "decoder" not in json.loads(asked.pop("made by"))
+    usual.pop("made by")
+    assert asked == usual
+
+
+def test_a_file_says_that_a_gpu_decoded(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+
+    def decode_each(files: Iterable[np.ndarray], device: torch.device) -> Iterator[np.ndarray]:
+        nonlocal decoded
+        for image in map(jpeg.decode, files):
+            decoded += 1
+            yield image
+
+    monkeypatch.setitem(SETTINGS, "decode", "gpu")
+    monkeypatch.setattr(nvjpeg, "why_not", lambda device: "")
+    monkeypatch.setattr(nvjpeg, "decode_each", decode_each)
+    found = faces(frames, monkeypatch, "cuda", Darkest(), 2)
+    assert json.loads(found["made by"])["decoder"] == "nvJPEG"
+    # To look at each frame, and to cut each face.
+    assert decoded == sum(LENGTHS) + sum(map(sum, found["mask"]))
 
 
 def test_a_failure_in_a_thread_ends_the_job(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from affectflow.faces.follow import follow
 from affectflow.video import jpeg
 
 MEMORY = 64 * 2**20
-"""Bytes of decoded frames that a detector is given at a time, and that may wait for it."""
+"""Bytes of decoded frames that a detector is given at a time."""
 
 SMALL = 0.1
 """Share of a clip's frames with small faces only, from which on it is searched closer."""
@@ -83,7 +83,7 @@ def find_faces(
     frames: Sequence[np.ndarray | bytes],
     detectors: Sequence[Detector],
     every: int = 1,
-    threads: int = 0,
+    decode: jpeg.Decode = jpeg.decode_each,
 ) -> ClipFaces:
     """Find the faces of a clip and follow one.
 
@@ -101,12 +101,12 @@ def find_faces(
         Of `build_detectors`.
     every : int
         Frames from one look to the next where the clip is calm; 1: each is looked at.
-    threads : int
-        CPU threads that decode frames while a detector looks at others; 0: it waits for them.
+    decode : callable
+        As `affectflow.video.jpeg.decode_each`.
     """
-    found = look_between(len(frames), every, _looker(frames, detectors[0], threads))
+    found = look_between(len(frames), every, _looker(frames, detectors[0], decode))
     for detector, closer in pairwise(detectors):
-        look = _looker(frames, closer, threads)
+        look = _looker(frames, closer, decode)
         without = [i for i, faces in enumerate(found) if not len(faces)][::every]
         if _are_small(found, detector.smallest) or any(map(len, look(without))):
             found = look_between(len(frames), every, look)
@@ -132,6 +132,7 @@ def iter_crops(
     size: int = 224,
     margin: int = 0,
     align: Align = "box",
+    decode: jpeg.Decode = jpeg.decode_each,
     threads: int = 0,
 ) -> Iterator[np.ndarray | None]:
     """Yield each frame's face crop, (size, size, 3) uint8 RGB, or None without a face.
@@ -145,6 +146,8 @@ def iter_crops(
         Side of the crop, and surroundings in it, px.
     align : str
         ``box``: the box, resized; ``landmarks``: eyes, nose and mouth at fixed places.
+    decode : callable
+        As `affectflow.video.jpeg.decode_each`.
     threads : int
         CPU threads that cut the next ones meanwhile; 0: each is cut when it is asked for.
 
@@ -156,15 +159,17 @@ def iter_crops(
     if not 0 <= margin < size:
         raise UserError(f"faces.margin: {margin} px of a crop of {size} px leave no face")
 
-    def cut(item: tuple[int, np.ndarray | bytes]) -> np.ndarray | None:
-        i, frame = item
-        if not faces.mask[i]:
-            return None
+    def cut(item: tuple[int, np.ndarray]) -> np.ndarray:
+        i, image = item
         if align == "landmarks":
-            return crop_aligned(jpeg.decode(frame), faces.landmarks[i], size, margin)
-        return crop(jpeg.decode(frame), faces.box[i], size, margin)
+            return crop_aligned(image, faces.landmarks[i], size, margin)
+        return crop(image, faces.box[i], size, margin)
 
-    yield from ahead(cut, enumerate(frames), threads, 2 * threads)
+    places = np.flatnonzero(faces.mask).tolist()
+    images = decode(frames[i] for i in places)
+    crops = ahead(cut, zip(places, images, strict=True), threads, 2 * threads)
+    for there in faces.mask:
+        yield next(crops) if there else None
 
 
 def _are_small(found: Sequence[Detections], smallest: float) -> bool:
@@ -172,13 +177,13 @@ def _are_small(found: Sequence[Detections], smallest: float) -> bool:
     return sum(side < smallest for side in largest) > SMALL * len(found)
 
 
-def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, threads: int) -> Look:
+def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, decode: jpeg.Decode) -> Look:
     """Return what finds faces at places of a clip, and looks at none twice."""
     seen: dict[int, Detections] = {}
 
     def look(places: Sequence[int]) -> list[Detections]:
         new = [place for place in places if place not in seen]
-        found = _detect((frames[place] for place in new), detector, threads)
+        found = _detect((frames[place] for place in new), detector, decode)
         seen.update(zip(new, found, strict=True))
         return [seen[place] for place in places]
 
@@ -186,21 +191,13 @@ def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, threads: i
 
 
 def _detect(
-    frames: Iterable[np.ndarray | bytes], detector: Detector, threads: int
+    frames: Iterable[np.ndarray | bytes], detector: Detector, decode: jpeg.Decode
 ) -> list[Detections]:
     found: list[Detections] = []
     images: list[np.ndarray] = []
-    for image in _decode(frames, threads):
+    for image in decode(frames):
         images.append(image)
         if sum(image.nbytes for image in images) >= MEMORY:
             found += detector.detect(images)
             images = []
     return found + detector.detect(images)
-
-
-def _decode(frames: Iterable[np.ndarray | bytes], threads: int) -> Iterator[np.ndarray]:
-    rest = iter(frames)
-    for first in map(jpeg.decode, islice(rest, 1)):
-        yield first
-        # The frames of a clip are of one size.
-        yield from ahead(jpeg.decode, rest, threads, max(1, MEMORY // first.nbytes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from affectflow.shards.faces import CONTENT, face_rows
 from affectflow.shards.files import create, open_complete, sealed_sha256
 from affectflow.shards.frames import CONTENT as FRAMES
 from affectflow.shards.frames import Frames, iterate
-from affectflow.video import jpeg
+from affectflow.video import jpeg, nvjpeg
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +63,13 @@ def detect_shard(
     busy = Busy(device)
     detectors = [_InTurn(detector, busy) for detector in build_detectors(settings, str(device))]
     threads = threads if device.type == "cuda" else 0
+    decode, decoder = _decoder(settings.get("decode", "cpu"), device, threads)
     size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
-    made_by = {"faces": dict(settings), "code": code}
+    made_by = {"faces": dict(settings), "code": code} | decoder
 
     def look(clip: Frames) -> tuple[Frames, ClipFaces]:
         every = looks(settings.get("every", "auto"), clip.time)
-        return clip, find_faces(clip.jpeg, detectors, every, threads)
+        return clip, find_faces(clip.jpeg, detectors, every, decode)
 
     start, looked_at, found = time.monotonic(), 0, 0
     with (
@@ -76,7 +78,7 @@ def detect_shard(
     ):
         rows = face_rows(out, source["frame_index"].shape[1])
         for clip, faces in ahead(look, iterate(source), min(threads, CLIPS), CLIPS):
-            crops = iter_crops(clip.jpeg, faces, size, margin, align, threads)
+            crops = iter_crops(clip.jpeg, faces, size, margin, align, decode, threads)
             rows.append(
                 {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},
                 vars(faces)
@@ -87,6 +89,16 @@ def detect_shard(
             found += int(np.count_nonzero(faces.mask))
     seconds = time.monotonic() - start
     log.info(frames_line(looked_at, seconds, str(device), found, busy.seconds))
+
+
+def _decoder(asked: str, device: torch.device, threads: int) -> tuple[jpeg.Decode, dict[str, str]]:
+    """Return what decodes the frames, and what the file says of it if it is not the usual."""
+    if asked == "gpu":
+        why_not = nvjpeg.why_not(device)
+        if not why_not:
+            return partial(nvjpeg.decode_each, device=device), {"decoder": "nvJPEG"}
+        log.info("faces.decode: gpu: %s; the CPU decodes", why_not)
+    return partial(jpeg.decode_each, threads=threads), {}
 
 
 class _InTurn:
