@@ -26,7 +26,7 @@ MEMORY = 64 * 2**20
 """Bytes of decoded frames that a detector is given at a time."""
 
 SMALL = 0.1
-"""Share of a clip's frames with small faces only, from which on it is searched closer."""
+"""Share of a clip's first looks with small faces only, above which it is searched closer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +88,10 @@ def find_faces(
     """Find the faces of a clip and follow one.
 
     The first detector sees every frame, or as many as `affectflow.faces.between` asks for. The
-    next sees those without a face. Where it finds some, or a tenth of the frames show only faces
-    that the first is not sure to see, the people of this clip are small, and it sees the others
-    too: the whole clip is searched alike, so that a face is followed rather than whichever is large
-    enough.
+    next sees those without a face. Where it finds some, or a tenth of the first looks show only
+    faces that the first is not sure to see, the people of this clip are small, and it sees the
+    others too: the whole clip is searched alike, so that a face is followed rather than whichever
+    is large enough.
 
     Parameters
     ----------
@@ -104,12 +104,17 @@ def find_faces(
     decode : callable
         As `affectflow.video.jpeg.decode_each`.
     """
-    found = look_between(len(frames), every, _looker(frames, detectors[0], decode))
+    look = _looker(frames, detectors[0], decode)
     for detector, closer in pairwise(detectors):
-        look = _looker(frames, closer, decode)
-        without = [i for i, faces in enumerate(found) if not len(faces)][::every]
-        if _are_small(found, detector.smallest) or any(map(len, look(without))):
+        look_closer = _looker(frames, closer, decode)
+        if not _are_small(look(range(0, len(frames), every)), detector.smallest):
             found = look_between(len(frames), every, look)
+            without = [i for i, faces in enumerate(found) if not len(faces)][::every]
+            if not any(map(len, look_closer(without))):
+                break
+        look = look_closer
+    else:
+        found = look_between(len(frames), every, look)
     chosen = follow(found)
 
     faces = ClipFaces(
