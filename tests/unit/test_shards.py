@@ -129,7 +129,7 @@ def test_frames_round_trip(tmp_path: Path) -> None:
             assert (read.clip_id, read.status, read.detail) == clip[:3]
             assert read.frame_index.tolist() == clip[3].tolist()
             assert read.time.tolist() == clip[4].tolist()
-            assert [j.tolist() for j in read.jpeg] == [j.tolist() for j in own]
+            assert [j.tolist() for j in read.images] == [j.tolist() for j in own]
 
 
 def test_longer_clip_widens_with_masked_frames(tmp_path: Path) -> None:

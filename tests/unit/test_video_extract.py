@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -13,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectflow.video import extract
-from affectflow.video.decode import ClipPlan, Frame, iter_frames
+from affectflow.video import decode, extract
+from affectflow.video.container import Upright
 from affectflow.video.extract import extract_shard
 
 VIDEOS = [("long", "long.avi"), ("gone", "gone.avi"), ("short", "short.avi")]
@@ -51,9 +50,10 @@ def test_threads_change_no_byte(root: Path, per_clip: int, quality: int, threads
     assert frames(root, asked, threads) == alone
 
 
+@pytest.mark.parametrize("kept_files", [0, 1000])
 @pytest.mark.parametrize(("threads", "most"), [(1, 2), (3, 9)])
 def test_a_few_frames_are_in_memory(
-    root: Path, monkeypatch: pytest.MonkeyPatch, threads: int, most: int
+    root: Path, monkeypatch: pytest.MonkeyPatch, threads: int, most: int, kept_files: int
 ) -> None:
     kept = seen = 0
 
@@ -61,14 +61,16 @@ def test_a_few_frames_are_in_memory(
         nonlocal kept
         kept -= 1
 
-    def counted(plan: ClipPlan) -> Iterator[Frame]:
-        nonlocal kept, seen
-        for frame in iter_frames(plan):
-            weakref.finalize(frame.image, gone)
+    class Counted(Upright):
+        def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+            nonlocal kept, seen
+            image = super().__call__(frame)
+            weakref.finalize(image, gone)
             kept += 1
             seen = max(seen, kept)
-            yield frame
+            return image
 
-    monkeypatch.setattr(extract, "iter_frames", counted)
+    monkeypatch.setattr(extract, "KEPT", kept_files)
+    monkeypatch.setattr(decode, "Upright", Counted)
     frames(root, {"per_clip": 40}, threads)
     assert 0 < seen <= most

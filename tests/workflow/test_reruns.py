@@ -14,6 +14,8 @@ from study import SMALL, Study
 
 from affectflow.dataset.index import shard_of
 from affectflow.shards.embeddings import open_joined
+from affectflow.shards.faces import CONTENT as FACES
+from affectflow.shards.files import open_complete
 
 AFTER_TRAINING = {
     "evaluate", "tables", "compare", "published", "report",
@@ -97,6 +99,32 @@ def test_shards_embedded_together_give_the_same_embeddings(study: Study) -> None
     for old, new in zip(before, embeddings(), strict=True):
         assert np.array_equal(old, new)
     assert study.predictions() == predictions
+
+
+def test_frames_need_not_lie_on_disk(study: Study) -> None:
+    """The same faces, but for what JPEG does to small details."""
+
+    def faces() -> dict[str, np.ndarray]:
+        found: dict[str, list[np.ndarray]] = {"box": [], "mask": [], "frame_index": []}
+        for path in sorted((study.folder / "results" / "faces").glob("*.h5")):
+            with open_complete(path, FACES) as file:
+                for name, own in found.items():
+                    own.append(file[name][:])
+        return {name: np.concatenate(own) for name, own in found.items()}
+
+    before = faces()
+    frames = {**SMALL.get("frames", {}), "on_disk": False}
+    run = study.with_config(frames=frames).run()
+    assert run.code == 0, run.out
+    assert run.rules - {"all"} == {"detect_faces", *AFTER_FACES}
+    after = faces()
+    assert np.array_equal(before["frame_index"], after["frame_index"])
+    assert (before["mask"] == after["mask"]).mean() > 0.99
+    seen = before["mask"] & after["mask"]
+    sides = np.ptp(before["box"][seen].reshape(-1, 2, 2), axis=1).mean(1)
+    moved = np.abs(before["box"][seen] - after["box"][seen]).max(1) / sides
+    assert np.median(moved) < 0.03
+    assert not [*(study.folder / "results" / "frames").glob("*")]
 
 
 def test_a_fused_experiment_trains_nothing(study: Study) -> None:

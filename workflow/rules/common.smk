@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from functools import cache
@@ -82,6 +83,7 @@ CHOSEN = ASKED.chosen
 SCORED = ASKED.scored
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
+FRAMES_ON_DISK = SETTINGS["frames"].get("on_disk", True)
 DATASET = Untracked(json.dumps(SETTINGS["dataset"], sort_keys=True))
 # Experiments whose numbers mean nothing: their backbone's weights are random.
 RANDOM = [
@@ -130,6 +132,12 @@ def frames_code(wildcards):
     return code_of("extract_frames.py", without=["affectflow.dataset"])
 
 
+def faces_code(wildcards):
+    """As `frames_code`: it may decode the videos itself."""
+    detector = f"affectflow.faces.detectors.{SETTINGS['faces']['detector']}"
+    return code_of("detect_faces.py", detector, without=["affectflow.dataset"])
+
+
 @cache
 def planned_index():
     """The study's index, looked up once the DAG is planned.
@@ -166,6 +174,19 @@ def digest_of(folder):
 def shard_digest(wildcards):
     # A job on a cluster needs no second look at the data set.
     return planned_index().shard_digest(int(wildcards.shard)) if PLANNING else ""
+
+
+def frames_source(wildcards, input):
+    """What detect_faces reads: a shard of frames, or the videos."""
+    if FRAMES_ON_DISK:
+        return Untracked(shlex.join(["--frames", str(input)]))
+    asked = {
+        "--dataset": DATASET,
+        "--shards": len(SHARDS),
+        "--shard": wildcards.shard,
+        "--sampling": json.dumps(SETTINGS["frames"], sort_keys=True),
+    }
+    return Untracked(shlex.join(str(part) for pair in asked.items() for part in pair))
 
 
 def listing_digest(wildcards):

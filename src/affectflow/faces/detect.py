@@ -1,10 +1,10 @@
-"""From the frames of a shard to its faces."""
+"""From the frames of a shard, or its videos, to its faces."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from affectflow.shards.files import create, open_complete, sealed_sha256
 from affectflow.shards.frames import CONTENT as FRAMES
 from affectflow.shards.frames import Frames, iterate
 from affectflow.video import jpeg, nvjpeg
+from affectflow.video.direct import iter_clips
 
 log = logging.getLogger(__name__)
 
@@ -60,25 +61,72 @@ def detect_shard(
     UserError
         If the shard of frames is not whole, or there is no such detector.
     """
+    with open_complete(frames, FRAMES) as source:
+        decode, decoder = _decoder(settings.get("decode", "cpu"), device, threads)
+        made_by = {"code": code, "frames": sealed_sha256(frames)} | decoder
+        width = source["frame_index"].shape[1]
+        _detect(iterate(source), width, settings, device, target, made_by, threads, decode)
+
+
+def detect_in_videos(
+    videos: Sequence[tuple[str, str]],
+    root: Path,
+    frames: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    device: torch.device,
+    target: Path,
+    code: str = "",
+    threads: int = 1,
+) -> None:
+    """Do the same right from the videos, without a shard of frames.
+
+    Parameters
+    ----------
+    videos : sequence of (str, str)
+        Clip ids, and paths from `root`.
+    root : Path
+    frames : mapping
+        `frames` of the config.
+    settings, device, target, code, threads
+        As in `detect_shard`.
+
+    Raises
+    ------
+    UserError
+        If `root` is not there, a video changes while it is read, or there is no such detector.
+    """
+    ahead_of_gpu = threads if device.type == "cuda" else 0
+    clips = iter_clips(videos, root, frames, ahead_of_gpu)
+    decode, _ = _decoder("cpu", device, threads)
+    made_by = {"code": code, "frames": dict(frames)}
+    width = frames.get("per_clip") or 0
+    _detect(clips, width, settings, device, target, made_by, threads, decode)
+
+
+def _detect(
+    clips: Iterable[Frames],
+    width: int,
+    settings: Mapping[str, Any],
+    device: torch.device,
+    target: Path,
+    made_by: Mapping[str, Any],
+    threads: int,
+    decode: jpeg.Decode,
+) -> None:
     busy = Busy(device)
     detectors = [_InTurn(detector, busy) for detector in build_detectors(settings, str(device))]
     threads = threads if device.type == "cuda" else 0
-    decode, decoder = _decoder(settings.get("decode", "cpu"), device, threads)
     size, margin, align = settings["crop_size"], settings["margin"], settings["align"]
-    made_by = {"faces": dict(settings), "code": code} | decoder
 
     def look(clip: Frames) -> tuple[Frames, ClipFaces]:
         every = looks(settings.get("every", "auto"), clip.time)
-        return clip, find_faces(clip.jpeg, detectors, every, decode)
+        return clip, find_faces(clip.images, detectors, every, decode)
 
     start, looked_at, found = time.monotonic(), 0, 0
-    with (
-        open_complete(frames, FRAMES) as source,
-        create(target, CONTENT, made_by | {"frames": sealed_sha256(frames)}) as out,
-    ):
-        rows = face_rows(out, source["frame_index"].shape[1])
-        for clip, faces in ahead(look, iterate(source), min(threads, CLIPS), CLIPS):
-            crops = iter_crops(clip.jpeg, faces, size, margin, align, decode, threads)
+    with create(target, CONTENT, {"faces": dict(settings), **made_by}) as out:
+        rows = face_rows(out, width)
+        for clip, faces in ahead(look, clips, min(threads, CLIPS), CLIPS):
+            crops = iter_crops(clip.images, faces, size, margin, align, decode, threads)
             rows.append(
                 {"clip_id": clip.clip_id, "status": clip.status, "detail": clip.detail},
                 vars(faces)
@@ -98,7 +146,7 @@ def _decoder(asked: str, device: torch.device, threads: int) -> tuple[jpeg.Decod
         if not why_not:
             return partial(nvjpeg.decode_each, device=device), {"decoder": "nvJPEG"}
         log.info("faces.decode: gpu: %s; the CPU decodes", why_not)
-    return partial(jpeg.decode_each, threads=threads), {}
+    return partial(jpeg.decode_each, threads=threads if device.type == "cuda" else 0), {}
 
 
 class _InTurn:

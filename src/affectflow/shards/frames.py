@@ -31,8 +31,9 @@ class Frames:
         (n,) int64: place in the video, from 0.
     time : numpy.ndarray
         (n,) float64: seconds from the video's start.
-    jpeg : sequence of numpy.ndarray
-        n JPEG files as uint8, each read when it is asked for.
+    images : sequence of numpy.ndarray
+        n frames: JPEG files (bytes,) uint8, each read when it is asked for, or, where they come
+        right from the video, pixels (H, W, 3) uint8 RGB.
     """
 
     clip_id: str
@@ -40,7 +41,7 @@ class Frames:
     detail: str
     frame_index: np.ndarray
     time: np.ndarray
-    jpeg: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]
 
 
 class StoredFrames(Sequence[np.ndarray]):

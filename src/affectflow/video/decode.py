@@ -1,31 +1,36 @@
-"""Frames out of a video file, whatever its state, one in memory at a time.
+"""The chosen frames of a video file, whatever its state.
 
-A video is decoded twice: once for the times of the frames that decode (decoding alone is some
-3000 frames/s at 640x480), once for the pixels of the chosen ones. Headers and packets are not
-believed: only frames that came out are counted. PyAV keeps libav's own messages off the terminal;
-what went wrong is in `detail`.
+Which frames are chosen hangs on all that decode, so that a video is decoded to its end before any
+is known. Where all of a clip's chosen frames have room, those that its packets promise are kept on
+the way; if what decodes bears them out, as in all sound files, that was the only pass. Else, and in
+long videos, the chosen ones are decoded in a second pass, one in memory at a time. What went wrong
+is in `detail`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.sidedata.sidedata import SideData
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
 from affectflow.errors import UserError
+from affectflow.video.container import (
+    Damage,
+    UnreadableError,
+    Upright,
+    declared,
+    decoded,
+    open_video,
+)
 from affectflow.video.sampling import Sampling, choose
 
-Matrix = tuple[int, int, int, int]
 Status = Literal["ok", "short", "truncated", "undecodable"]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +90,57 @@ class ClipFrames(ClipPlan):
     images: list[np.ndarray]
 
 
-@dataclass
-class _Damage:
-    packets: int = 0
-    reason: str = ""
+class Scan:
+    """A video decoded to its end: iterate over it, then ask for its `plan`.
 
-    def add(self, error: av.FFmpegError) -> None:
-        self.packets += 1
-        self.reason = self.reason or _reason(error)
+    Never raises because of what the file holds, or that it is missing: `status` and `detail` of
+    the plan say.
 
+    Parameters
+    ----------
+    path : Path
+    sampling : Sampling
+    places : numpy.ndarray or None
+        (n,) increasing: places of frames to yield, (H, W, 3) uint8, RGB, upright.
+    """
 
-class _UnreadableError(Exception):
-    """A file without a video that libav could decode."""
+    def __init__(self, path: Path, sampling: Sampling, places: np.ndarray | None = None) -> None:
+        self.path, self.sampling = path, sampling
+        self.places = frozenset(() if places is None else places.tolist())
+        self._plan: ClipPlan | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Decode."""
+        damage, upright = Damage(), Upright()
+        stamps: list[tuple[float | None, float | None]] = []
+        try:
+            with open_video(self.path) as (container, stream):
+                promised = declared(container, stream)
+                step = float(1 / (stream.average_rate or stream.guessed_rate or 25))
+                for place, frame in enumerate(decoded(container, stream, damage)):
+                    stamps.append((_seconds(frame, frame.pts), _seconds(frame, frame.duration)))
+                    if place in self.places:
+                        yield upright(frame)
+        except UnreadableError as error:
+            self._plan = _nothing(self.path, str(error))
+            return
+        if not stamps:
+            self._plan = _nothing(self.path, damage.reason or "no frame decodes")
+            return
+        times = _times([time for time, _ in stamps], step)
+        end = float(times[-1]) + (stamps[-1][1] or step)
+        index = choose(times, end, self.sampling)
+        status, detail = _state(len(times), promised, damage, self.sampling)
+        self._plan = ClipPlan(self.path, status, detail, len(times), end, index, times[index])
+
+    @property
+    def plan(self) -> ClipPlan:
+        """What the video holds; it is decoded to its end for that."""
+        if self._plan is None:
+            for _ in self:
+                pass
+        assert self._plan is not None
+        return self._plan
 
 
 def plan_clip(path: Path | str, sampling: Sampling) -> ClipPlan:
@@ -114,26 +158,7 @@ def plan_clip(path: Path | str, sampling: Sampling) -> ClipPlan:
     ClipPlan
         Without pixels: as small for an hour of video as for ten seconds.
     """
-    path = Path(path)
-    damage = _Damage()
-    try:
-        with _video(path) as (container, stream):
-            declared = _declared(container, stream)
-            step = float(1 / (stream.average_rate or stream.guessed_rate or 25))
-            stamps = [
-                (_seconds(frame, frame.pts), _seconds(frame, frame.duration))
-                for frame in _decoded(container, stream, damage)
-            ]
-    except _UnreadableError as error:
-        return _nothing(path, str(error))
-    if not stamps:
-        return _nothing(path, damage.reason or "no frame decodes")
-
-    times = _times([time for time, _ in stamps], step)
-    end = float(times[-1]) + (stamps[-1][1] or step)
-    index = choose(times, end, sampling)
-    status, detail = _state(len(times), declared, damage, sampling)
-    return ClipPlan(path, status, detail, len(times), end, index, times[index])
+    return Scan(Path(path), sampling).plan
 
 
 def iter_frames(plan: ClipPlan) -> Iterator[Frame]:
@@ -147,23 +172,73 @@ def iter_frames(plan: ClipPlan) -> Iterator[Frame]:
     if not len(plan.frame_index):
         return
     wanted = dict(zip(plan.frame_index.tolist(), plan.time.tolist(), strict=True))
-    last, matrices = int(plan.frame_index[-1]), dict[int, Matrix | None]()
+    last, upright = int(plan.frame_index[-1]), Upright()
     try:
-        with _video(plan.path) as (container, stream):
-            for index, frame in enumerate(_decoded(container, stream, _Damage())):
+        with open_video(plan.path) as (container, stream):
+            for index, frame in enumerate(decoded(container, stream, Damage())):
                 if index in wanted:
-                    # Side data refer to their frame and it to them, which only the garbage
-                    # collector ends, hundreds of frames later: they are asked for once per turn.
-                    if frame.rotation not in matrices:
-                        matrices[frame.rotation] = _matrix(frame)
-                    yield Frame(index, wanted[index], _upright(frame, matrices[frame.rotation]))
+                    yield Frame(index, wanted[index], upright(frame))
                 if index == last:
                     return
-    except _UnreadableError as error:
+    except UnreadableError as error:
         raise UserError(f"{plan.path}: {error}, and could be read a moment ago") from error
     raise UserError(
         f"{plan.path}: changed while it was read", "Run again once nobody writes the file."
     )
+
+
+def read_frames(
+    path: Path,
+    sampling: Sampling,
+    make: Callable[[Iterable[np.ndarray], int], Iterator[Made]],
+    most: int,
+) -> tuple[ClipPlan, Iterable[Made]]:
+    """Read the chosen frames of a clip, in one pass if they are few and its packets are honest.
+
+    Parameters
+    ----------
+    path : Path
+    sampling : Sampling
+    make : callable
+        From images (H, W, 3) uint8 RGB, taken one by one, and how many they are at most, to what
+        is kept of each, in order.
+    most : int
+        How many there is room for. Of a clip with more, each is made when it is asked for.
+
+    Raises
+    ------
+    UserError
+        If the file changes while it is read.
+    """
+    places = promised_places(path, sampling)
+    scan = Scan(path, sampling, places if len(places) <= most else None)
+    # In this order, which runs the scan to its end.
+    made = {
+        place: one for one, place in zip(make(scan, len(places)), places.tolist(), strict=False)
+    }
+    wanted = scan.plan.frame_index.tolist()
+    if made.keys() >= set(wanted):
+        return scan.plan, [made[place] for place in wanted]
+    return scan.plan, make((frame.image for frame in iter_frames(scan.plan)), len(wanted))
+
+
+def promised_places(path: Path, sampling: Sampling) -> np.ndarray:
+    """Return the frames that would be chosen if each packet decodes to one, (n,) int64."""
+    stamps: list[float | None] = []
+    last = None
+    try:
+        with open_video(path) as (container, stream):
+            step = float(1 / (stream.average_rate or stream.guessed_rate or 25))
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    stamps.append(_seconds(packet, packet.pts))
+                    last = _seconds(packet, packet.duration)
+    except (UnreadableError, av.FFmpegError):
+        return np.empty(0, np.int64)
+    if not stamps:
+        return np.empty(0, np.int64)
+    times = _times(stamps, step)
+    return choose(times, float(times[-1]) + (last or step), sampling)
 
 
 def read_clip(path: Path | str, sampling: Sampling) -> ClipFrames:
@@ -177,68 +252,17 @@ def read_clip(path: Path | str, sampling: Sampling) -> ClipFrames:
         If the file changes while it is read. What it holds, or that it is missing, is told by
         `status` and `detail` instead.
     """
-    plan = plan_clip(path, sampling)
-    return ClipFrames(**vars(plan), images=[frame.image for frame in iter_frames(plan)])
+    plan, images = read_frames(
+        Path(path), sampling, lambda images, _: iter(images), most=sys.maxsize
+    )
+    return ClipFrames(**vars(plan), images=[*images])
 
 
 def _nothing(path: Path, why: str) -> ClipPlan:
     return ClipPlan(path, "undecodable", why, 0, 0.0, np.empty(0, np.int64), np.empty(0))
 
 
-@contextmanager
-def _video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    if not path.is_file():
-        raise _UnreadableError("file is missing")
-    if path.stat().st_size == 0:
-        raise _UnreadableError("file is empty")
-    try:
-        # Titles in some other encoding than UTF-8 are no reason to refuse a video.
-        container = av.open(str(path), metadata_errors="replace")
-    except av.InvalidDataError as error:
-        raise _UnreadableError("not a video, or its head is lost") from error
-    except (av.FFmpegError, OSError) as error:
-        raise _UnreadableError(_reason(error)) from error
-    with container:
-        covers = Disposition.attached_pic
-        streams = [s for s in container.streams.video if not s.disposition & covers]
-        if not streams:
-            raise _UnreadableError("no video stream")
-        if streams[0].codec_context is None:
-            raise _UnreadableError("no decoder for its video stream")
-        yield container, streams[0]
-
-
-def _decoded(
-    container: InputContainer, stream: VideoStream, damage: _Damage
-) -> Iterator[av.VideoFrame]:
-    """Yield every frame that decodes, in display order; tell `damage` about the packets lost."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            damage.add(error)
-            packet = None
-        # An empty packet is a frame dropped by the camera; libav would take it for the end.
-        if packet is not None and packet.size == 0:
-            continue
-        try:
-            yield from stream.decode(packet)
-        except av.FFmpegError as error:
-            damage.add(error)
-        if packet is None:
-            return
-
-
-def _declared(container: InputContainer, stream: VideoStream) -> int:
-    """Return the frames that the container promises, 0 if it does not say."""
-    if "mov" in container.format.name:
-        # A trimmed MP4 keeps the samples that its edit list hides, and counts them in its header.
-        return sum(not entry.is_discard for entry in stream.index_entries)
-    return stream.frames
-
-
-def _state(frames: int, declared: int, damage: _Damage, sampling: Sampling) -> tuple[Status, str]:
+def _state(frames: int, declared: int, damage: Damage, sampling: Sampling) -> tuple[Status, str]:
     if frames < declared or damage.packets:
         of = f"{frames} of {declared} declared" if declared else f"{frames}"
         detail = f"{of} frames decode"
@@ -250,7 +274,7 @@ def _state(frames: int, declared: int, damage: _Damage, sampling: Sampling) -> t
     return "ok", ""
 
 
-def _seconds(frame: av.VideoFrame, ticks: int | None) -> float | None:
+def _seconds(frame: av.VideoFrame | av.Packet, ticks: int | None) -> float | None:
     return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
 
 
@@ -262,27 +286,3 @@ def _times(stamps: list[float | None], step: float) -> np.ndarray:
     # Frames come in display order; a packed bitstream (XVID in AVI) only mixes up their stamps.
     times = np.sort(np.array(filled))
     return times - times[0]
-
-
-def _matrix(frame: av.VideoFrame) -> Matrix | None:
-    """Return a, b, c, d of the display matrix: x' = a x + c y, y' = b x + d y (row vectors)."""
-    side_data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
-    if side_data is None:
-        return None
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
-    return a, b, c, d
-
-
-def _upright(frame: av.VideoFrame, matrix: Matrix | None) -> np.ndarray:
-    """Return RGB (H, W, 3) uint8 with the display matrix (turns and mirrors) applied."""
-    image = frame.to_ndarray(format="rgb24")
-    if matrix is None:
-        return image
-    a, b, c, d = matrix
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        image, a, d = image.swapaxes(0, 1), c, b
-    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -27,13 +27,15 @@ def encode(image: np.ndarray, quality: int = QUALITY) -> np.ndarray:
 
 
 def decode(jpeg: np.ndarray | bytes) -> np.ndarray:
-    """Return a JPEG file as an RGB image (H, W, 3) uint8.
+    """Return a JPEG file as an RGB image (H, W, 3) uint8; one that is an image already, as it is.
 
     Raises
     ------
     ValueError
         If it is not an image.
     """
+    if isinstance(jpeg, np.ndarray) and jpeg.ndim == 3:
+        return jpeg
     data = np.frombuffer(jpeg, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     if image is None:
