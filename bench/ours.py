@@ -16,7 +16,7 @@ from looked import STAGES, Looked
 
 from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder
-from affectflow.faces.detect import detect_shard
+from affectflow.faces.detect import detect_in_videos, detect_shard
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.faces import CONTENT as FACES
 from affectflow.shards.files import open_complete
@@ -31,7 +31,7 @@ class Ours:
     weights : Path
         Of the backbone, as `affectflow.backbones.weights.prepare` wrote them.
     settings : mapping
-        The config's `frames` and `faces`.
+        The config's `frames` and `faces`. Without `on_disk`, decoding is part of detection.
     backbone, device, precision : str
     """
 
@@ -55,9 +55,13 @@ class Ours:
             root = root if root.is_dir() else root.parent
             clips = [(video.stem, str(video.relative_to(root))) for video in videos]
             times = [time.perf_counter()]
-            extract_shard(clips, root, self.settings["frames"], frames)
-            times.append(time.perf_counter())
-            detect_shard(frames, self.settings["faces"], self.device, faces)
+            if self.settings["frames"]["on_disk"]:
+                extract_shard(clips, root, self.settings["frames"], frames)
+                times.append(time.perf_counter())
+                detect_shard(frames, self.settings["faces"], self.device, faces)
+            else:
+                times.append(times[0])
+                detect_in_videos(clips, root, *self.settings.values(), self.device, faces)
             times.append(time.perf_counter())
             embed_shards([faces], self.embedder, embeddings)
             times.append(time.perf_counter())

@@ -47,6 +47,7 @@ import matplotlib.pyplot as plt
 
 CHECKOUT = Path(__file__).parents[1]
 CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
+FOUND = "decode and detect"
 SHARD = 2
 """Clips in one of affectflow's jobs."""
 
@@ -154,13 +155,15 @@ def rows(
     whole: float,
     jobs: int,
 ) -> list[dict[str, Any]]:
-    """Return a row per stage, and one for all of them."""
+    """Return a row per stage, one for the first two, and one for all of them."""
     spent = {stage: sum(seconds[stage] for _, seconds, _ in outcomes) / jobs for stage in STAGES}
+    spent[FOUND] = spent["decode"] + spent["detect"]
     own = {"repeat": repeat, "pipeline": pipeline}
     own["peak_mb"] = max(peak for _, _, peak in outcomes)
     return [
         own | {"stage": stage, "frames_per_s": frames / seconds}
         for stage, seconds in {**spent, "all": whole}.items()
+        if seconds
     ]
 
 
@@ -169,8 +172,10 @@ def ratios(times: pandas.DataFrame) -> pandas.DataFrame:
     rates = times.pivot_table(index=["stage", "repeat"], columns="pipeline", values="frames_per_s")
     ratio = rates["affectflow"] / rates["stock"]
     found = []
-    for stage in (*STAGES, "all"):
-        own = ratio[stage]
+    for stage in ("decode", "detect", FOUND, "embed", "all"):
+        own = ratio[stage].dropna()
+        if own.empty:
+            continue
         found.append(
             {
                 "stage": stage,
@@ -221,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--frames", type=int, default=100, help="per clip")
     parser.add_argument("--clips", type=int, default=4, help="at most")
+    parser.add_argument("--direct", action="store_true", help="frames.on_disk: false")
     parser.add_argument("--within", default="", help="a folder of DataSet/: those clips only")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stock-min-size", type=int, default=20, help="MTCNN's min_face_size")
@@ -235,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     config = yaml.safe_load(Path(given.config).read_text())
     settings = {
-        "frames": {"per_clip": given.frames, "jpeg_quality": config["frames"]["jpeg_quality"]},
+        "frames": {**config["frames"], "per_clip": given.frames, "on_disk": not given.direct},
         "faces": {**config["faces"], **given.faces},
     }
     clips = choose_clips(given.frames, given.clips, given.within)

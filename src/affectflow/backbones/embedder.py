@@ -23,7 +23,7 @@ from affectflow.video import jpeg
 
 Item = TypeVar("Item")
 
-BATCH = {"cpu": 32, "cuda": 256}
+BATCH = {"cpu": 16, "cuda": 256}
 """Crops that go through the network at once, by kind of device."""
 
 LEAST_BATCH = 16

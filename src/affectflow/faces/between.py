@@ -21,7 +21,7 @@ import numpy as np
 
 from affectflow.faces.detection import Detections
 
-NEAR = 0.08
+NEAR = 0.07
 """How far anything of a face may move between two looks that agree, in face sizes."""
 
 SECONDS = 0.21
