@@ -132,6 +132,20 @@ def test_frame_means_are_those_of_one_window() -> None:
         )
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU is compared with a CPU: none here")
+def test_a_gpu_finds_what_a_cpu_finds() -> None:
+    images = [astronaut(), astronaut()[::-1].copy(), astronaut()[:300, 40:]]
+    sums = [integral_images(images[:2], torch.device(name)).cpu() for name in ("cpu", "cuda")]
+    assert torch.equal(*sums)
+    for min_size in (20, 60):
+        found, wanted = (
+            build({"min_size": min_size}, name).detect(images) for name in ("cuda", "cpu")
+        )
+        for here, there in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(here.boxes, there.boxes, atol=1)
+            np.testing.assert_allclose(here.landmarks, there.landmarks, atol=1)
+
+
 def test_mtcnn_s_own_example(shared: Path) -> None:
     """facenet-pytorch's and ipazc/mtcnn's ivan.jpg: x, y, width, height 277, 90, 48, 63."""
     image = cv2.imread(str(shared / "media" / "ivan.jpg"))[:, :, ::-1].copy()
