@@ -224,6 +224,21 @@ def experiment_embeddings(wildcards):
     return f"results/embeddings/{EXPERIMENTS[wildcards.experiment]['backbone']}.h5"
 
 
+def experiment_group(wildcards):
+    """Whose GPU job it is, where experiments of one backbone share some: see the SLURM profile."""
+    if not PLANNING:
+        # This is such a job: an experiment that fails must not stop those after it. Snakemake
+        # hands --keep-going to no job, and has these settings only now that the jobs are known.
+        workflow.execution_settings.keep_going = True
+        return None
+    if "train" not in workflow.group_settings.group_components:
+        return None
+    group = f"train-{experiment_backbone(wildcards)}"
+    # What --group-components says of "train" is said of this group.
+    workflow.parent_groupids[group] = "train"
+    return group
+
+
 def experiment_backbone(wildcards):
     return EXPERIMENTS[wildcards.experiment]["backbone"]
 
@@ -394,7 +409,7 @@ def argument(settings):
 def begin_run():
     """The last checks, before the first job; then the folder is this process's own."""
     from affectflow.cluster import controller
-    from affectflow.cluster.preflight import Request, check, require_download
+    from affectflow.cluster.preflight import check, require_download
 
     BEGAN.parent.mkdir(parents=True, exist_ok=True)
     BEGAN.touch()
@@ -403,16 +418,7 @@ def begin_run():
         return  # nothing is going to be made
     try:
         if executor == "slurm":
-            requests = [
-                Request(
-                    job.rule.name,
-                    known_resources(job),
-                    minutes(job.rule.name, job.restart_times + 1),
-                )
-                for job in jobs
-                if not job.is_local
-            ]
-            check(requests, shared_folders(), SETTINGS["shared_folders"])
+            check(requests(jobs), shared_folders(), SETTINGS["shared_folders"])
         for job in jobs:
             name = job.wildcards.get("backbone")
             if (
@@ -437,6 +443,14 @@ def begin_run():
     )
 
 
+def sweep_checkpoints():
+    """Remove the checkpoints of finished trainings."""
+    for name in EXPERIMENTS:
+        folder = Path("results/experiments") / name
+        if (folder / "predictions.csv").exists():
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
 def sweep_leftovers():
     """Remove what jobs that were killed, also on other machines, left half-written.
 
@@ -450,7 +464,26 @@ def end_run():
 
     # A process that made nothing has never said that the folder is its own.
     if controller.is_mine(Path.cwd()):
+        sweep_checkpoints()
         sweep_leftovers()
+
+
+def requests(jobs):
+    """What SLURM is going to be asked for: by a job, or by several that share one."""
+    from affectflow.cluster.preflight import Request
+
+    members = {}
+    for job in jobs:
+        if not job.is_local:
+            asking = workflow.dag.get_job_group(job) or job
+            members.setdefault(asking, []).append(job)
+    found = []
+    for asking, own in members.items():
+        last = [minutes(job.rule.name, job.restart_times + 1) for job in own]
+        longest = None if None in last else sum(last)
+        resources = known_resources(asking)
+        found.append(Request(own[0].rule.name, resources, longest, len(own)))
+    return found
 
 
 def minutes(rule, attempt):

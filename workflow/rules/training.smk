@@ -17,6 +17,8 @@ rule train:
     wildcard_constraints:
         experiment=any_of(IN_EPOCHS),
     priority: 40
+    group:
+        experiment_group
     conda:
         ENVIRONMENT
     threads: TRAINING_THREADS
@@ -33,6 +35,7 @@ rule train:
         code=experiment_code,
     shell:
         # The checkpoint is no output: it outlives a killed job, and the next one goes on from it.
+        # It stays to the run's end: a job that several experiments share repeats no training.
         "python {params.script:q} --embeddings {input.embeddings} --clips {input.clips}"
         " --tasks {input.tasks} --training {params.training:q} --seed {params.seed}"
         " --device {params.device} --threads {params.threads} --code {params.code}"
@@ -47,6 +50,8 @@ use rule train as train_pooled with:
         "logs/train_pooled/{experiment}.log",
     wildcard_constraints:
         experiment=any_of(POOLED),
+    group:
+        None
     resources:
         mem_mb=doubling(8000),
         runtime=longer(240),

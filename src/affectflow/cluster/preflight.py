@@ -30,11 +30,14 @@ class Request:
         Its resources, as Snakemake evaluated them for the first attempt.
     longest : int or None
         Minutes that its last attempt would ask for; None where that is not known.
+    experiments : int
+        How many share the job.
     """
 
     rule: str
     resources: Mapping[str, object]
     longest: int | None = None
+    experiments: int = 1
 
 
 def claim(folder: Path, submits: bool) -> None:
@@ -100,8 +103,8 @@ def check(requests: Iterable[Request], folders: Mapping[str, Path], shared: bool
     ------
     UserError
         For a placeholder left in the profile, a partition or an account that SLURM does not know,
-        more time than a partition gives, a GPU where there is none, or a folder that compute nodes
-        can't see.
+        more time than a partition gives, a GPU where there is none, several GPUs where experiments
+        share one, or a folder that compute nodes can't see.
     """
     requests = list(requests)
     for request in requests:
@@ -118,6 +121,7 @@ def check(requests: Iterable[Request], folders: Mapping[str, Path], shared: bool
     for request in requests:
         _require_time(request, limits)
         _require_gpu(request, with_gpu)
+        _require_sharing(request)
     if accounts := _values(requests, "slurm_account"):
         # An empty answer: the site keeps no accounts that could be checked.
         _require("account", accounts, known=slurm.accounts() or {a.lower() for a in accounts})
@@ -167,8 +171,16 @@ def _require_time(request: Request, limits: Mapping[str, int | None]) -> None:
         return
     # Of several partitions SLURM takes one that fits.
     limit = max(minutes for minutes in own if minutes is not None)
-    asked, last = request.resources.get("runtime"), request.longest
+    asked = request.resources.get("runtime")
     names = ", ".join(sorted(_values([request], "slurm_partition")))
+    last = request.longest
+    if request.experiments > 1 and last is not None and last > limit:
+        raise UserError(
+            f"{PROFILE}: a job that {request.experiments} experiments share would ask for {last} "
+            f"minutes at its last attempt; partition '{names}' gives {limit}",
+            f"Let fewer share one (train under group-components), or give {request.rule} a shorter "
+            "runtime under set-resources: it is what each experiment adds.",
+        )
     if isinstance(asked, int) and asked > limit:
         raise UserError(
             f"{PROFILE}: {request.rule} asks for {asked} minutes; partition '{names}' gives "
@@ -194,6 +206,17 @@ def _require_gpu(request: Request, with_gpu: set[str]) -> None:
             f"Those with GPUs: {', '.join(sorted(with_gpu)) or 'none'}. Name one for the rule "
             "under set-resources in the profile. (A --set-resources on the command line replaces "
             "that whole section.)",
+        )
+
+
+def _require_sharing(request: Request) -> None:
+    # Without a limit Snakemake adds up the GPUs, and runs the experiments side by side.
+    gpus = request.resources.get("gpu")
+    if request.experiments > 1 and isinstance(gpus, int) and gpus > 1:
+        raise UserError(
+            f"{PROFILE}: a job that {request.experiments} experiments share asks for {gpus} GPUs",
+            "Where group-components names train, put gpu=1 under resources and gpu=local under "
+            "set-resource-scopes: the experiments then take turns at one GPU.",
         )
 
 

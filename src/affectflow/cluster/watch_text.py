@@ -129,7 +129,10 @@ def _at_work(jobs: list[Seen]) -> str:
 
 def _doubts(queue: Sequence[slurm.Job], doubt: str) -> str:
     if nameless := sum(not job.rule for job in queue):
-        doubt = f"{nameless} jobs in the queue can't be told apart: this SLURM keeps no comments."
+        doubt = (
+            f"{nameless} jobs in the queue can't be told apart: experiments share them, or this "
+            "SLURM\nkeeps no comments."
+        )
     return f"{doubt}\nWhat runs is guessed from the logs; what waits counts as left." * bool(doubt)
 
 

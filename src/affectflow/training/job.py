@@ -25,7 +25,7 @@ class Job:
     training : mapping
         Keys of `affectflow.training.experiment`.
     checkpoint : Path
-        Where a killed run goes on; removed when all is written.
+        Where a killed run goes on.
     model, description, history, predictions : Path
         The files to write.
     seed : int

@@ -53,4 +53,3 @@ def train(embeddings: Path, job: Job) -> None:
             write_predictions(tabulate(probabilities, data, known, decisions), job.predictions)
         else:
             fit_and_finish(data, known, experiment, job, Learner())
-    job.checkpoint.unlink(missing_ok=True)
