@@ -32,10 +32,11 @@ def forward(
     """Return scores (n, ...) float32 on the CPU of some clips per task, in evaluation mode."""
     model.eval()
     parts = [
-        [scores.cpu() for scores in model(model.embed(given, mask), mask)]
+        model(model.embed(given, mask), mask)
         for given, mask, _ in map(feed, torch.from_numpy(clips).split(batch or feed.batch))
     ]
-    return [torch.cat(scores) for scores in zip(*parts, strict=True)]
+    # Fetched once: the device does not wait between batches.
+    return [torch.cat(scores).cpu() for scores in zip(*parts, strict=True)]
 
 
 def predict(
