@@ -75,9 +75,9 @@ class Study:
         """Run snakemake to its end."""
         return finish(self.command(*arguments))
 
-    def plan(self) -> Run:
+    def plan(self, *options: str) -> Run:
         """Dry-run."""
-        planned = self.run("--dry-run")
+        planned = self.run("--dry-run", *options)
         assert planned.code == 0, planned.out
         return planned
 

@@ -251,6 +251,20 @@ def test_changed_label_leaves_faces_alone(study: Study) -> None:
     assert not planned & {"extract_frames", "detect_faces", "embed", "join"}
 
 
+@pytest.mark.parametrize(
+    ("rule", "job"),
+    [
+        ("extract_frames", "extract_frames:shard=000"),
+        ("embed", "embed:backbone=resnet18,shard=000"),
+        ("train", "train:experiment=lstm"),
+    ],
+)
+def test_a_job_on_a_node_makes_its_own_files_only(finished: Study, rule: str, job: str) -> None:
+    """As the executor for clusters starts it there."""
+    there = "--mode", "remote", "--force", "--allowed-rules", rule, "--target-jobs", job
+    assert finished.plan(*there).rules == {rule}
+
+
 def test_new_clip_runs_its_shard_only(study: Study) -> None:
     subject = next((study.folder / "corpus" / "DataSet" / "Train").iterdir())
     video = next(path for path in subject.rglob("*.*") if path.is_file())

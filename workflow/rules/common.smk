@@ -81,6 +81,8 @@ SWEEPS = ASKED.sweeps
 CHOSEN = ASKED.chosen
 # What is reported.
 SCORED = ASKED.scored
+# Named, not taken from the rule that makes it: a job on a node would look whether to make it anew.
+TASKS = "results/dataset/tasks.json"
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
 FRAMES_ON_DISK = SETTINGS["frames"].get("on_disk", True)

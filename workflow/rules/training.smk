@@ -6,7 +6,7 @@ rule train:
     input:
         embeddings=experiment_embeddings,
         clips=experiment_clips,
-        tasks=rules.index_dataset.output.tasks,
+        tasks=TASKS,
     output:
         model="results/experiments/{experiment}/model.safetensors",
         description="results/experiments/{experiment}/model.json",
@@ -62,7 +62,7 @@ rule fine_tune:
         faces=expand("results/faces/shard-{shard}.h5", shard=SHARDS),
         weights=experiment_weights,
         clips=experiment_clips,
-        tasks=rules.index_dataset.output.tasks,
+        tasks=TASKS,
     output:
         model="results/experiments/{experiment}/model.safetensors",
         description="results/experiments/{experiment}/model.json",
@@ -101,7 +101,7 @@ rule fine_tune:
 rule fuse:
     input:
         predictions=fused_predictions,
-        tasks=rules.index_dataset.output.tasks,
+        tasks=TASKS,
     output:
         "results/experiments/{experiment}/predictions.csv",
     log:
