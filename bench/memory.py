@@ -24,7 +24,7 @@ from speed import BACKBONE, CHECKOUT, choose_clips
 from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder
 from affectflow.backbones.weights import prepare
-from affectflow.commandline import limit_threads
+from affectflow.commandline import keep_freed_memory, limit_threads
 from affectflow.faces.detect import detect_shard
 from affectflow.video.extract import extract_shard
 
@@ -71,6 +71,7 @@ def embed(faces: Path, weights: Path, target: Path) -> None:
 def work(stage: Callable[..., None], arguments: tuple[Any, ...]) -> float:
     """Run a stage; return the process's peak memory in MB."""
     limit_threads(1)
+    keep_freed_memory()
     stage(*arguments)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

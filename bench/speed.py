@@ -37,7 +37,7 @@ from parity import compare
 from stock import Stock
 
 from affectflow.backbones.weights import prepare
-from affectflow.commandline import limit_threads
+from affectflow.commandline import keep_freed_memory, limit_threads
 from affectflow.provenance.content import versions
 from affectflow.video.decode import plan_clip
 from affectflow.video.sampling import Sampling
@@ -67,6 +67,7 @@ def begin_stock(weights: Path, least: int, device: str) -> None:
 def begin_ours(weights: Path, settings: dict[str, Any], precision: str, device: str) -> None:
     """Load affectflow into one of its processes: one core, as its jobs have."""
     limit_threads(1)
+    keep_freed_memory()
     worker["ours"] = Ours(weights, settings, BACKBONE, device, precision)
 
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from affectflow.commandline import limit_threads, run, settings
+from affectflow.commandline import keep_freed_memory, limit_threads, run, settings
 from affectflow.dataset.index import build_index
 from affectflow.devices import choose
 from affectflow.faces.detect import detect_in_videos, detect_shard
@@ -12,6 +12,7 @@ from affectflow.faces.detect import detect_in_videos, detect_shard
 def main(arguments: Namespace) -> None:
     # Threads feed a GPU, and the number of torch's own decides the last bits of a CPU's sums.
     limit_threads(1)
+    keep_freed_memory()
     device = choose(arguments.device)
     how = arguments.faces, device, arguments.output, arguments.code, arguments.threads
     if arguments.frames:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder
-from affectflow.commandline import limit_threads, run
+from affectflow.commandline import keep_freed_memory, limit_threads, run
 from affectflow.devices import choose
 
 
 def main(arguments: Namespace) -> None:
     # Threads feed a GPU, and the number of torch's own decides the last bits of a CPU's sums.
     limit_threads(1)
+    keep_freed_memory()
     device = choose(arguments.device)
     embedder = open_embedder(
         arguments.backbone, arguments.weights, device, arguments.precision, arguments.threads
