@@ -59,7 +59,7 @@ class Host:
                 with host.lock:
                     host.asked.append((self.path, time.monotonic()))
                     host.headers.append(dict(self.headers))
-                    host.busy += 1
+                    host.busy, self.ended = host.busy + 1, False
                     host.most = max(host.most, host.busy)
                     queue = host.answers.get(self.path, [image])
                     answer = queue.pop(0) if len(queue) > 1 else queue[0]
@@ -68,8 +68,17 @@ class Host:
                 except (BrokenPipeError, ConnectionResetError):
                     pass
                 finally:
-                    with host.lock:
-                        host.busy -= 1
+                    self.end()
+
+            def end_headers(self) -> None:
+                # Before they are sent: who has the answer may ask again at once.
+                self.end()
+                super().end_headers()
+
+            def end(self) -> None:
+                with host.lock:
+                    host.busy -= not self.ended
+                    self.ended = True
 
             def log_message(self, *_: object) -> None:
                 pass
