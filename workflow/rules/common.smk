@@ -81,7 +81,7 @@ SWEEPS = ASKED.sweeps
 CHOSEN = ASKED.chosen
 # What is reported.
 SCORED = ASKED.scored
-# Named, not taken from the rule that makes it: a job on a node would look whether to make it anew.
+# Named, not taken from index_dataset. A job on a node would look whether to run that again.
 TASKS = "results/dataset/tasks.json"
 DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
