@@ -84,7 +84,7 @@ def test_small_faces_are_searched_closer_though_they_were_seen(detectors: list[D
     class Lucky:
         smallest = quick.smallest
 
-        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        def detect(self, images: Sequence[np.ndarray], near: object = None) -> list[Detections]:
             return [Detections(*(part[:1] for part in one)) for one in map(parts, self.all(images))]
 
         def all(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -138,7 +138,7 @@ def test_a_calm_clip_is_looked_at_now_and_then(detectors: list[Detector]) -> Non
     class Counting:
         seen, smallest = 0, 0.0
 
-        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        def detect(self, images: Sequence[np.ndarray], near: object = None) -> list[Detections]:
             self.seen += len(images)
             return detectors[0].detect(images)
 

@@ -42,7 +42,7 @@ class Darkest:
     def __init__(self) -> None:
         self.inside, self.largest = 0, 0
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(self, images: Sequence[np.ndarray], near: object = None) -> list[Detections]:
         self.inside += 1
         assert self.inside == 1, "a device was asked by two threads at once"
         self.largest = max(self.largest, len(images))
@@ -137,7 +137,7 @@ def test_the_next_clip_is_decoded_while_the_gpu_works(
     class Waiting(Darkest):
         waits = True
 
-        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        def detect(self, images: Sequence[np.ndarray], near: object = None) -> list[Detections]:
             if self.waits:
                 # The first clip's, and one more.
                 assert all(decoded.acquire(timeout=10) for _ in range(LENGTHS[0] + 1))
@@ -184,7 +184,7 @@ def test_a_file_says_that_a_gpu_decoded(frames: Path, monkeypatch: pytest.Monkey
 
 def test_a_failure_in_a_thread_ends_the_job(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Darkest):
-        def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        def detect(self, images: Sequence[np.ndarray], near: object = None) -> list[Detections]:
             raise RuntimeError("out of memory")
 
     for device in ("cpu", "cuda"):

@@ -6,11 +6,11 @@ import pytest
 import torch
 from facenet_pytorch import MTCNN
 from skimage.data import astronaut
-from torch.nn.functional import interpolate
 
 from affectflow.faces.detection import Detections
-from affectflow.faces.detectors.mtcnn import build, first_scale
-from affectflow.faces.resample import area_means, frame_means, integral_images
+from affectflow.faces.detectors.mtcnn import build
+from affectflow.faces.pyramid import first_scale
+from affectflow.faces.resample import integral_images
 from affectflow.video.decode import read_clip
 from affectflow.video.sampling import Sampling
 
@@ -57,14 +57,6 @@ def test_a_batch_of_sizes_gives_what_stock_gives_each(min_size: int) -> None:
         assert [a.dtype for a in (faces.boxes, faces.landmarks, faces.scores)] == [np.float32] * 3
 
 
-@pytest.mark.parametrize(
-    ("min_size", "smallest"),
-    [(10, 10), (20, 20), (27, 20), (28, 28.2), (50, 39.8), (56, 56.1), (60, 56.1), (100, 79.1)],
-)
-def test_scales_are_some_of_stock_s(min_size: float, smallest: float) -> None:
-    assert 12 / first_scale(min_size) == pytest.approx(smallest, abs=0.05)
-
-
 def test_landmarks_are_eyes_nose_and_mouth_as_seen() -> None:
     (faces,) = build({"min_size": 60}, torch.device("cpu")).detect([astronaut()])
     left, right, nose, mouth_left, mouth_right = faces.landmarks[0]
@@ -106,30 +98,28 @@ def test_larger_images_come_in_smaller_batches() -> None:
     assert build({"min_size": 20}, "cpu").batch_size(480, 640) < sizes[1]
 
 
-def test_area_means_are_torch_s() -> None:
-    random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (50, 70, 3), np.uint8) for _ in range(3)]
-    windows = torch.tensor([[0, 0, 70, 50], [3, 5, 4, 6], [10, 2, 33, 49], [61, 40, 70, 50]])
-    image = torch.tensor([0, 2, 1, 1])
-    cpu = torch.device("cpu")
-    for size in ((24, 24), (31, 7), (80, 90)):
-        ours = area_means(integral_images(images, cpu), image, windows, size)
-        for got, i, (x0, y0, x1, y1) in zip(ours, image, windows.tolist(), strict=True):
-            pixels = torch.from_numpy(images[i][y0:y1, x0:x1].astype(np.float32))
-            expected = interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0]
-            torch.testing.assert_close(got, expected)
+@pytest.mark.parametrize("min_size", [20, 60])
+def test_near_a_box_a_face_gets_the_box_that_it_gets_anyway(min_size: int) -> None:
+    """With the box somewhat off, and with others around."""
+    detector = build({"min_size": min_size}, "cpu")
+    random, images, near, wanted = np.random.default_rng(0), [], [], []
+    for image, faces in zip(crowd(), detector.detect(crowd()), strict=True):
+        for box in faces.boxes:
+            off = np.tile(random.uniform(-0.2, 0.2, 2) * np.ptp(box.reshape(2, 2), axis=0), 2)
+            images.append(image)
+            near.append((box + off).astype(np.float32))
+            wanted.append(box)
+    assert len(wanted) == 8
+    for found, box in zip(detector.detect(images, near), wanted, strict=True):
+        assert np.abs(found.boxes - box).max(1).min() < 1e-3
 
 
-def test_frame_means_are_those_of_one_window() -> None:
-    random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (50, 70, 3), np.uint8) for _ in range(3)]
-    integral, everything = integral_images(images, torch.device("cpu")), torch.arange(3)
-    windows = torch.tensor([[0, 0, 70, 50]]).expand(3, 4)
-    for size in ((24, 31), (50, 70), (80, 7)):
-        found = frame_means(integral, size)
-        torch.testing.assert_close(
-            found, area_means(integral, everything, windows, size), rtol=0, atol=0
-        )
+def test_near_a_box_nobody_is_found_elsewhere() -> None:
+    detector = build({"min_size": 60}, "cpu")
+    (found,) = detector.detect([crowd()[1]], [np.float32([10, 20, 200, 220])])
+    assert len(found) == 1 and found.boxes[0, 2] < 230
+    nowhere = [np.float32([-90, -80, -20, -10]), np.float32([900, 900, 902, 903])]
+    assert [len(one) for one in detector.detect([crowd()[2]] * 2, nowhere)] == [0, 0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU is compared with a CPU: none here")

@@ -26,6 +26,9 @@ Item = TypeVar("Item")
 BATCH = {"cpu": 16, "cuda": 256}
 """Crops that go through the network at once, by kind of device."""
 
+INT8_BATCH = 64
+"""The same in int8: its numbers are small, so that more of them fit a CPU's cache."""
+
 LEAST_BATCH = 16
 """Crops from which on a CPU gives each the same numbers whatever their number is."""
 
@@ -68,7 +71,7 @@ class Embedder:
         self.said = dict(said or {}) | {"precision": precision}
         self.cuda = device.type == "cuda"
         self.threads = threads if self.cuda else 0
-        self.batch = BATCH.get(device.type, BATCH["cpu"])
+        self.batch = INT8_BATCH if precision == "int8" else BATCH.get(device.type, BATCH["cpu"])
         self.exact = None if precision == "fp32" else Embedder(backbone, network, device)
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""Faces of a clip from a look at some of its frames: what lies between two that agree is drawn.
+"""The face of each frame of a clip from a look at some: what lies between two that agree is drawn.
 
 A head hardly moves from one frame to the next, and a detector costs most of the pipeline. So every
-so many frames are looked at. Where two neighbours show the same faces at nearly the same places,
-the frames between them get those, moved evenly from one to the other. Where they don't, the frame
-in the middle is looked at, and so on, down to neighbouring frames.
+so many frames are looked at, and one face is followed through what is seen. Where two neighbours
+show it at nearly the same place, the frames between them get it, moved evenly from one to the
+other. Where they show the same person but farther apart, the frame in the middle is looked at near
+there; where they don't, or nobody is there, the whole of it is; and so on, down to neighbouring
+frames.
 
-The error is bounded by what "agree" means: of each face, no corner of its box and no landmark is
-farther from its place in either neighbour than `NEAR` of the face's size, if it moves on between
-them and does not go there and back. A face that is seen in fewer than `every` frames, all of them
-between two looks that agree, is missed. Looks at nobody agree where they are a quarter of `every`
-apart: a face that a detector doubts comes and goes more often than people do.
+The error is bounded by what "agree" means: no corner of the face's box and no landmark is farther
+from its place in either neighbour than `NEAR` of the face's size, if it moves on between them and
+does not go there and back. A face that is seen in fewer than `every` frames, all of them between
+two looks that agree, is missed. Looks at nobody agree where they are a quarter of `every` apart: a
+face that a detector doubts comes and goes more often than people do.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from itertools import pairwise
 import numpy as np
 
 from affectflow.faces.detection import Detections
+from affectflow.faces.follow import follow, same_person
 
 NEAR = 0.07
 """How far anything of a face may move between two looks that agree, in face sizes."""
@@ -27,8 +30,8 @@ NEAR = 0.07
 SECONDS = 0.21
 """From one look to the next at most, if the config leaves it to us: 6 frames of 30 per second."""
 
-Look = Callable[[Sequence[int]], list[Detections]]
-"""From places of frames to what a detector finds there."""
+Look = Callable[[Sequence[int], Sequence[np.ndarray] | None], list[Detections]]
+"""From places of frames to the faces there; with a box (4,) px for each, to those near it."""
 
 
 def looks(every: int | str, times: np.ndarray) -> int:
@@ -47,8 +50,8 @@ def looks(every: int | str, times: np.ndarray) -> int:
     return max(1, int(SECONDS / step)) if step > 0 else 1
 
 
-def look_between(frames: int, every: int, look: Look) -> list[Detections]:
-    """Return the faces of each frame of a clip.
+def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections], np.ndarray]:
+    """Return the face that is followed in each frame of a clip.
 
     Parameters
     ----------
@@ -56,60 +59,100 @@ def look_between(frames: int, every: int, look: Look) -> list[Detections]:
     every : int
         Frames from one look to the next, at least 1: then each is looked at.
     look : callable
-        Given each place once at most, in few calls.
+        Asked in few calls.
 
     Returns
     -------
     list of Detections
-        In the frames' order. Those between two looks have the lower of the two scores.
+        One face or none per frame. A drawn one has the lower of two scores.
+    numpy.ndarray
+        (frames,) int16: faces found in the frame; the lower of the two next whole looks' where it
+        got no such look.
     """
-    found: dict[int, Detections] = {}
-    wanted = sorted({*range(0, frames, every), frames - 1}) if frames else []
-    spans = list(pairwise(wanted))
-    while wanted:
-        found |= zip(wanted, look(wanted), strict=True)
-        wanted, undecided = [], spans
-        spans = []
-        for first, last in undecided:
-            if last - first < 2:
-                continue
-            nobody = not len(found[first]) and not len(found[last])
-            near = last - first <= (-(-every // 4) if nobody else every)
-            pairs = _pair(found[first], found[last]) if near else None
-            if pairs is None:
-                middle = (first + last) // 2
-                wanted.append(middle)
-                spans += [(first, middle), (middle, last)]
-            else:
-                for place in range(first + 1, last):
-                    share = (place - first) / (last - first)
-                    found[place] = _draw(found[first], found[last], pairs, share)
-    return [found[place] for place in range(frames)]
+    whole: dict[int, Detections] = {}
+    part: dict[int, Detections] = {}
+    wanted = {*range(0, frames, every), frames - 1} if frames else set()
+    near: dict[int, np.ndarray] = {}
+    faces: dict[int, Detections] = {}
+    while wanted or near:
+        if wanted:
+            whole |= zip(sorted(wanted), look(sorted(wanted), None), strict=True)
+        if near:
+            part |= zip(near, look([*near], [*near.values()]), strict=True)
+        places = sorted(whole)
+        followed = follow([whole[place] for place in places])
+        faces = {
+            place: whole[place].only(which) for place, which in zip(places, followed, strict=True)
+        }
+        wanted, near = set(), {}
+        for first, last in pairwise(places):
+            _fill(faces, first, last, every, part, wanted, near)
+    counts = np.zeros(frames, np.int16)
+    for first, last in pairwise(sorted(whole)):
+        counts[first:last] = min(len(whole[first]), len(whole[last]))
+    for place, found in whole.items():
+        counts[place] = len(found)
+    return [faces[place] for place in range(frames)], counts
 
 
-def _pair(before: Detections, after: Detections) -> np.ndarray | None:
-    """Return which face of `after` each face of `before` is, (n,), or None if they disagree."""
-    if len(before) != len(after):
-        return None
-    if not len(before):
-        return np.zeros(0, np.int64)
-    points, others = _points(before), _points(after)
-    apart = np.abs(points[:, None] - others).max((2, 3))
-    sides = before.boxes[:, 2:] - before.boxes[:, :2]
-    size = np.sqrt(np.maximum(sides, 1).prod(1))
-    pairs = apart.argmin(1)
-    near = apart[np.arange(len(before)), pairs] <= NEAR * size
-    return pairs if near.all() and len(np.unique(pairs)) == len(before) else None
+def _fill(
+    faces: dict[int, Detections],
+    first: int,
+    last: int,
+    every: int,
+    part: dict[int, Detections],
+    wanted: set[int],
+    near: dict[int, np.ndarray],
+) -> None:
+    """Give the frames between two their faces, or note where a look is needed for that."""
+    if last - first < 2:
+        return
+    before, after, middle = faces[first], faces[last], (first + last) // 2
+    if not len(before) and not len(after) and last - first <= -(-every // 4):
+        faces |= dict.fromkeys(range(first + 1, last), Detections.none())
+    elif not len(before) or not len(after) or not same_person(before, after).all():
+        wanted.add(middle)
+    elif _agree(before, after):
+        for place in range(first + 1, last):
+            faces[place] = _draw(before, after, (place - first) / (last - first))
+    elif middle not in part:
+        near[middle] = _hull(before, after)
+    else:
+        faces[middle] = _same(part[middle], before, after)
+        if not len(faces[middle]):
+            wanted.add(middle)
+            return
+        _fill(faces, first, middle, every, part, wanted, near)
+        _fill(faces, middle, last, every, part, wanted, near)
 
 
-def _points(faces: Detections) -> np.ndarray:
-    """Return what has a place: two corners of the box, five landmarks, (n, 7, 2)."""
-    return np.concatenate([faces.boxes.reshape(-1, 2, 2), faces.landmarks], 1).astype(float)
+def _agree(before: Detections, after: Detections) -> bool:
+    apart = np.abs(_points(before) - _points(after)).max()
+    sides = before.boxes[0, 2:] - before.boxes[0, :2]
+    return bool(apart <= NEAR * np.sqrt(np.maximum(sides, 1).prod()))
 
 
-def _draw(before: Detections, after: Detections, pairs: np.ndarray, share: float) -> Detections:
+def _points(face: Detections) -> np.ndarray:
+    """Return what has a place: two corners of the box, five landmarks, (7, 2)."""
+    return np.concatenate([face.boxes.reshape(2, 2), face.landmarks[0]]).astype(float)
+
+
+def _hull(before: Detections, after: Detections) -> np.ndarray:
+    corners = np.concatenate([before.boxes, after.boxes])
+    return np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
+
+
+def _same(found: Detections, before: Detections, after: Detections) -> Detections:
+    """Return the face that is the person of both others, nearest to the middle, or none."""
+    same = same_person(found, before)[:, 0] & same_person(found, after)[:, 0]
+    middle = (before.boxes + after.boxes) / 2
+    apart = np.where(same, np.abs(found.boxes - middle).max(1), np.inf)
+    return found.only(int(apart.argmin()) if same.any() else -1)
+
+
+def _draw(before: Detections, after: Detections, share: float) -> Detections:
     return Detections(
-        ((1 - share) * before.boxes + share * after.boxes[pairs]).astype(np.float32),
-        ((1 - share) * before.landmarks + share * after.landmarks[pairs]).astype(np.float32),
-        np.minimum(before.scores, after.scores[pairs]),
+        ((1 - share) * before.boxes + share * after.boxes).astype(np.float32),
+        ((1 - share) * before.landmarks + share * after.landmarks).astype(np.float32),
+        np.minimum(before.scores, after.scores),
     )

@@ -19,7 +19,6 @@ from affectflow.errors import UserError
 from affectflow.faces.between import Look, look_between
 from affectflow.faces.crop import Align, crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
-from affectflow.faces.follow import follow
 from affectflow.video import jpeg
 
 MEMORY = 64 * 2**20
@@ -107,27 +106,25 @@ def find_faces(
     look = _looker(frames, detectors[0], decode)
     for detector, closer in pairwise(detectors):
         look_closer = _looker(frames, closer, decode)
-        if not _are_small(look(range(0, len(frames), every)), detector.smallest):
-            found = look_between(len(frames), every, look)
-            without = [i for i, faces in enumerate(found) if not len(faces)][::every]
-            if not any(map(len, look_closer(without))):
+        if not _are_small(look(range(0, len(frames), every), None), detector.smallest):
+            found, counts = look_between(len(frames), every, look)
+            if not any(map(len, look_closer(np.flatnonzero(counts == 0)[::every].tolist(), None))):
                 break
         look = look_closer
     else:
-        found = look_between(len(frames), every, look)
-    chosen = follow(found)
+        found, counts = look_between(len(frames), every, look)
 
     faces = ClipFaces(
         box=np.zeros((len(frames), 4), np.float32),
         landmarks=np.zeros((len(frames), 5, 2), np.float32),
         score=np.zeros(len(frames), np.float32),
-        face_count=np.array([len(faces) for faces in found], np.int16),
-        mask=chosen >= 0,
+        face_count=counts,
+        mask=np.array([len(face) > 0 for face in found], bool),
     )
     for i in np.flatnonzero(faces.mask):
-        faces.box[i] = found[i].boxes[chosen[i]]
-        faces.landmarks[i] = found[i].landmarks[chosen[i]]
-        faces.score[i] = found[i].scores[chosen[i]]
+        faces.box[i] = found[i].boxes[0]
+        faces.landmarks[i] = found[i].landmarks[0]
+        faces.score[i] = found[i].scores[0]
     return faces
 
 
@@ -183,10 +180,12 @@ def _are_small(found: Sequence[Detections], smallest: float) -> bool:
 
 
 def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, decode: jpeg.Decode) -> Look:
-    """Return what finds faces at places of a clip, and looks at none twice."""
+    """Return what finds faces at places of a clip, and looks at the whole of none twice."""
     seen: dict[int, Detections] = {}
 
-    def look(places: Sequence[int]) -> list[Detections]:
+    def look(places: Sequence[int], near: Sequence[np.ndarray] | None) -> list[Detections]:
+        if near is not None:
+            return _detect((frames[place] for place in places), detector, decode, near)
         new = [place for place in places if place not in seen]
         found = _detect((frames[place] for place in new), detector, decode)
         seen.update(zip(new, found, strict=True))
@@ -196,13 +195,22 @@ def _looker(frames: Sequence[np.ndarray | bytes], detector: Detector, decode: jp
 
 
 def _detect(
-    frames: Iterable[np.ndarray | bytes], detector: Detector, decode: jpeg.Decode
+    frames: Iterable[np.ndarray | bytes],
+    detector: Detector,
+    decode: jpeg.Decode,
+    near: Sequence[np.ndarray] | None = None,
 ) -> list[Detections]:
     found: list[Detections] = []
     images: list[np.ndarray] = []
+
+    def detect() -> None:
+        own = None if near is None else near[len(found) : len(found) + len(images)]
+        found.extend(detector.detect(images, own))
+        images.clear()
+
     for image in decode(frames):
         images.append(image)
         if sum(image.nbytes for image in images) >= MEMORY:
-            found += detector.detect(images)
-            images = []
-    return found + detector.detect(images)
+            detect()
+    detect()
+    return found

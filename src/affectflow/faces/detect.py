@@ -156,9 +156,11 @@ class _InTurn:
         self.detector, self.busy = detector, busy
         self.smallest = detector.smallest
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(
+        self, images: Sequence[np.ndarray], near: Sequence[np.ndarray] | None = None
+    ) -> list[Detections]:
         with self.busy:
-            return self.detector.detect(images)
+            return self.detector.detect(images, near)
 
 
 def _encode(crop: np.ndarray | None) -> np.ndarray | None:

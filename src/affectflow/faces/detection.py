@@ -43,6 +43,11 @@ class Detections:
         """Return n."""
         return len(self.scores)
 
+    def only(self, which: int) -> Detections:
+        """Return one of the faces alone; of -1: none."""
+        own = slice(which, which + 1) if which >= 0 else slice(0)
+        return Detections(self.boxes[own], self.landmarks[own], self.scores[own])
+
 
 class Detector(Protocol):
     """Finds all faces in images, in bounded memory whatever their number and size.
@@ -55,6 +60,17 @@ class Detector(Protocol):
 
     smallest: float
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ."""
+    def detect(
+        self, images: Sequence[np.ndarray], near: Sequence[np.ndarray] | None = None
+    ) -> list[Detections]:
+        """Return the faces of each image.
+
+        Parameters
+        ----------
+        images : sequence of numpy.ndarray
+            (H, W, 3) uint8 RGB; sizes may differ.
+        near : sequence of numpy.ndarray, optional
+            For each a box (4,) px, about where and as large as the face is that is wanted: others
+            need not be found.
+        """
         ...

@@ -91,6 +91,20 @@ def follow(faces: Sequence[Detections]) -> np.ndarray:
     return chosen
 
 
+def same_person(before: Detections, after: Detections) -> np.ndarray:
+    """Return whether faces of one frame overlap as one person's do with those of another.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, m) bool.
+    """
+    (centres, sizes), (others, their_sizes) = (
+        _centre_size(faces.boxes.astype(float)) for faces in (before, after)
+    )
+    return _jump(centres, sizes, others, their_sizes) == 0
+
+
 def _order(found: Detections) -> np.ndarray:
     """Return the places of faces in an order that hangs on the faces alone."""
     return np.lexsort((*found.boxes.T, found.scores))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from affectflow.compiled import compiled
 
 
 class Proposals:
@@ -31,7 +34,7 @@ class Proposals:
         bias = network.conv1.bias - weight.sum((1, 2, 3)) * centre
         shifts = [functional.pad(weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
         self.weight, self.bias = torch.cat(shifts), bias.repeat(4)
-        self.slope = network.prelu1.weight.repeat(4)
+        self.slope = network.prelu1.weight.detach()
         network = network.to(memory_format=torch.channels_last)
         self.rest = nn.Sequential(
             network.conv2,
@@ -69,13 +72,35 @@ class Proposals:
     def _first(self, pixels: Tensor) -> Tensor:
         """Convolve, PReLU, pool 2 x 2; an odd last row or column is compared with itself alone."""
         odd_rows, odd_columns = pixels.shape[2] % 2, pixels.shape[3] % 2
-        padded = functional.pad(pixels, (0, odd_columns, 0, odd_rows))
-        seen = functional.prelu(functional.conv2d(padded, self.weight, self.bias, 2), self.slope)
+        if odd_rows or odd_columns:
+            pixels = functional.pad(pixels, (0, odd_columns, 0, odd_rows))
+        seen = functional.conv2d(pixels, self.weight, self.bias, 2)
         four = seen.unflatten(1, (2, 2, -1))
         if odd_rows:
             four[:, 1, ..., -1, :] = four[:, 0, ..., -1, :]
         if odd_columns:
             four[:, :, 1, ..., -1] = four[:, :, 0, ..., -1]
-        half, quarter = seen.shape[1] // 2, seen.shape[1] // 4
-        two = torch.maximum(seen[:, :half], seen[:, half:])
-        return torch.maximum(two[:, :quarter], two[:, quarter:])
+        if pixels.device.type == "cpu":
+            places = seen.movedim(1, 3).contiguous().unflatten(3, (4, -1))
+            return torch.from_numpy(_most(places.numpy(), self.slope.numpy())).movedim(3, 1)
+        four = functional.prelu(seen, self.slope.repeat(4)).unflatten(1, (4, -1))
+        return four.amax(1)
+
+
+@compiled
+def _most(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Return the largest of four places after PReLU, (n, rows, columns, channels)."""
+    count, rows, columns, _, channels = x.shape
+    most = np.empty((count, rows, columns, channels), np.float32)
+    zero = np.float32(0)
+    for n in range(count):
+        for row in range(rows):
+            for column in range(columns):
+                places = x[n, row, column]
+                for c in range(channels):
+                    largest = max(places[0, c], zero) + slope[c] * min(places[0, c], zero)
+                    for place in range(1, 4):
+                        seen = places[place, c]
+                        largest = max(largest, max(seen, zero) + slope[c] * min(seen, zero))
+                    most[n, row, column, c] = largest
+    return most

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from affectflow.compiled import compiled
+
 
 def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tensor:
     """Return sums over all pixels above and to the left.
@@ -41,32 +43,6 @@ def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tenso
     return torch.from_numpy(sums).to(device)
 
 
-def frame_means(integral: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize whole images: `area_means` of a window that is all of each, row by row.
-
-    Parameters
-    ----------
-    integral : torch.Tensor
-        (B, H + 1, W + 1, C) int32, of `integral_images`.
-    size : tuple of int
-        Rows and columns of the result.
-
-    Returns
-    -------
-    torch.Tensor
-        (B, C, rows, columns) float32.
-    """
-    whole = torch.tensor([side - 1 for side in integral.shape[1:3]], device=integral.device)
-    top, bottom = _bins(torch.zeros_like(whole[:1]), whole[:1], size[0])
-    left, right = _bins(torch.zeros_like(whole[1:]), whole[1:], size[1])
-    rows = integral.index_select(1, bottom[0])
-    rows -= integral.index_select(1, top[0])
-    total = _take(rows, right[0], 2)
-    total -= _take(rows, left[0], 2)
-    area = ((bottom - top)[0, :, None] * (right - left))[..., None]
-    return (total.to(torch.float32) / area).permute(0, 3, 1, 2)
-
-
 def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize windows of images.
 
@@ -86,35 +62,100 @@ def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int
     torch.Tensor
         (n, C, rows, columns) float32.
     """
-    top, bottom = _bins(windows[:, 1], windows[:, 3], size[0])
-    left, right = _bins(windows[:, 0], windows[:, 2], size[1])
-    rows, columns = integral.shape[1:3]
-    pixels = integral.view(-1, integral.shape[3])
-    start = image[:, None] * rows
-    top_row, bottom_row = ((start + edge)[:, :, None] * columns for edge in (top, bottom))
-    left, right = left[:, None, :], right[:, None, :]
-
-    def sums(place: Tensor) -> Tensor:
-        return _take(pixels, place.flatten(), 0).view(*place.shape, -1)
-
-    total = sums(bottom_row + right)
-    total -= sums(top_row + right)
-    total -= sums(bottom_row + left)
-    total += sums(top_row + left)
-    area = ((bottom - top)[:, :, None] * (right - left))[..., None]
-    return (total.to(torch.float32) / area).permute(0, 3, 1, 2)
+    rows = _bins(windows[:, 1], windows[:, 3], size[0])
+    return _means(integral, image, rows, _bins(windows[:, 0], windows[:, 2], size[1]))
 
 
-def _take(pixels: Tensor, place: Tensor, axis: int) -> Tensor:
-    if pixels.device.type == "cpu":
-        # NumPy copies a pixel's channels at once, torch one by one: twice the time.
-        return torch.from_numpy(pixels.numpy().take(place.numpy(), axis))
-    return pixels.index_select(axis, place)
+def part_means(
+    integral: Tensor,
+    image: Tensor,
+    size: tuple[int, int],
+    corner: Tensor,
+    shape: tuple[int, int],
+) -> Tensor:
+    """Cut parts out of whole images that are resized.
+
+    Parameters
+    ----------
+    integral : torch.Tensor
+        (B, H + 1, W + 1, C) int32, of `integral_images`.
+    image : torch.Tensor
+        (n,) int64: which of the B images.
+    size : tuple of int
+        Rows and columns of the whole.
+    corner : torch.Tensor
+        (n, 2) int64: first row and column of each part.
+    shape : tuple of int
+        Rows and columns of the parts, which lie within the whole.
+
+    Returns
+    -------
+    torch.Tensor
+        (n, C, rows, columns) float32.
+    """
+    rows, columns = (
+        _edges(corner[:, axis, None] + torch.arange(shape[axis], device=corner.device), length, of)
+        for axis, (length, of) in enumerate(
+            zip([side - 1 for side in integral.shape[1:3]], size, strict=True)
+        )
+    )
+    return _means(integral, image, rows, columns)
 
 
 def _bins(start: Tensor, stop: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    length = (stop - start)[:, None]
-    bins = torch.arange(count, device=start.device)
-    first = start[:, None] + bins * length // count
-    last = start[:, None] + -(-(bins + 1) * length // count)
-    return first, last
+    first, last = _edges(torch.arange(count, device=start.device), (stop - start)[:, None], count)
+    return start[:, None] + first, start[:, None] + last
+
+
+def _edges(place: Tensor, length: Tensor | int, count: int) -> tuple[Tensor, Tensor]:
+    """Return where the bins at places of `count` over a length begin and end."""
+    return place * length // count, -(-(place + 1) * length // count)
+
+
+def _means(
+    integral: Tensor,
+    image: Tensor,
+    rows: tuple[Tensor, Tensor],
+    columns: tuple[Tensor, Tensor],
+) -> Tensor:
+    if integral.device.type == "cpu":
+        edges = (edge.numpy() for edge in (*rows, *columns))
+        return torch.from_numpy(_each_mean(integral.numpy(), image.numpy(), *edges)).movedim(3, 1)
+    (top, bottom), (left, right) = rows, columns
+    height, width = integral.shape[1:3]
+    pixels = integral.view(-1, integral.shape[3])
+    start = image[:, None] * height
+    top_row, bottom_row = ((start + edge)[:, :, None] * width for edge in (top, bottom))
+    left, right = left[:, None, :], right[:, None, :]
+    total = pixels[bottom_row + right]
+    total -= pixels[top_row + right]
+    total -= pixels[bottom_row + left]
+    total += pixels[top_row + left]
+    area = ((bottom - top)[:, :, None] * (right - left))[..., None]
+    return (total.to(torch.float32) / area).movedim(3, 1)
+
+
+@compiled
+def _each_mean(
+    integral: np.ndarray,
+    image: np.ndarray,
+    top: np.ndarray,
+    bottom: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+) -> np.ndarray:
+    (count, rows), columns, channels = top.shape, left.shape[1], integral.shape[3]
+    means = np.empty((count, rows, columns, channels), np.float32)
+    for n in range(count):
+        for row in range(rows):
+            above, below = integral[image[n], top[n, row]], integral[image[n], bottom[n, row]]
+            height = bottom[n, row] - top[n, row]
+            for column in range(columns):
+                first, last = left[n, column], right[n, column]
+                area = np.float32(height * (last - first))
+                for channel in range(channels):
+                    total = below[last, channel] - above[last, channel]
+                    total -= below[first, channel] - above[first, channel]
+                    # As wide as the sums, so that those that wrapped around are right again.
+                    means[n, row, column, channel] = np.float32(np.int32(total)) / area
+    return means

@@ -9,7 +9,7 @@ Here each image of a batch gets what stock `MTCNN.detect` gives it alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,11 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from affectflow.faces.detection import Detections
+from affectflow.faces.prelu import fuse
 from affectflow.faces.proposals import Proposals
-from affectflow.faces.resample import area_means, frame_means, integral_images
+from affectflow.faces.pyramid import STRIDE, WINDOW, first_scale, pyramid
+from affectflow.faces.resample import area_means, integral_images
 from affectflow.faces.suppress import suppress
-
-PYRAMID_STEP = 0.709
-STOCK = 20
-"""Smallest face that facenet-pytorch looks for unless it is told, px."""
-
-WINDOW, STRIDE = 12, 2
-"""Side of the first network's window, and from one to the next, px."""
 
 CENTRE, SCALE = 127.5, 0.0078125
 """A pixel p is shown to the networks as (p - CENTRE) SCALE."""
@@ -72,8 +67,8 @@ class Mtcnn:
         self.propose = Proposals(stock.pnet, CENTRE, SCALE)
         # Convolutions and pooling of so few channels are up to four times as fast in this order.
         self.closer = {
-            1: stock.rnet.to(memory_format=torch.channels_last),
-            2: stock.onet.to(memory_format=torch.channels_last),
+            1: fuse(stock.rnet.to(memory_format=torch.channels_last)),
+            2: fuse(stock.onet.to(memory_format=torch.channels_last)),
         }
         self.scale = first_scale(min_size)
         self.smallest = WINDOW / self.scale
@@ -81,10 +76,13 @@ class Mtcnn:
         self.device = device
 
     @torch.inference_mode()
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(
+        self, images: Sequence[np.ndarray], near: Sequence[np.ndarray] | None = None
+    ) -> list[Detections]:
         """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ.
 
-        As stock ``MTCNN.detect(image, landmarks=True)`` finds them, the largest first.
+        As stock ``MTCNN.detect(image, landmarks=True)`` finds them, the largest first. Near a box
+        (4,) px the first network is shown only windows of about its size with their centres in it.
         """
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for place, image in enumerate(images):
@@ -94,7 +92,8 @@ class Mtcnn:
             step = self.batch_size(height, width)
             for start in range(0, len(places), step):
                 batch = places[start : start + step]
-                answers = self._batch([images[i] for i in batch])
+                boxes = None if near is None else np.array([near[i] for i in batch])
+                answers = self._batch([images[i] for i in batch], boxes)
                 for place, faces in zip(batch, answers, strict=True):
                     found[place] = faces
         return found
@@ -106,24 +105,24 @@ class Mtcnn:
         per_image = height * width * 2 * 12 + scaled * 58 * 4
         return max(1, int(MEMORY.get(self.device.type, MEMORY["cpu"]) // per_image))
 
-    def _batch(self, images: list[np.ndarray]) -> list[Detections]:
+    def _batch(self, images: list[np.ndarray], near: np.ndarray | None) -> list[Detections]:
         integral = integral_images(images, self.device)
-        boxes, image = self._propose(integral)
+        boxes, image = self._propose(integral, near)
         boxes, image = self._refine(integral, boxes, image)
         boxes, image, landmarks = self._output(integral, boxes, image)
         found = boxes.cpu().numpy(), landmarks.cpu().numpy(), image.cpu().numpy()
         return [_detections(*found, which) for which in range(len(images))]
 
-    def _propose(self, integral: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at every window of an image pyramid; return (n, 5) boxes with scores, (n,) image."""
-        height, width = integral.shape[1] - 1, integral.shape[2] - 1
+    def _propose(self, integral: Tensor, near: np.ndarray | None) -> tuple[Tensor, Tensor]:
+        """Look at the windows of an image pyramid; return (n, 5) boxes with scores, (n,) image."""
         none = torch.empty(0, dtype=torch.long, device=self.device)
         found = [(torch.empty(0, 9, device=self.device), none)]
-        for scale in self._scales(min(height, width)):
-            size = int(height * scale + 1), int(width * scale + 1)
-            windows, scores, moves = self.propose(frame_means(integral, size), self.thresholds[0])
-            image, corner = windows[:, 0], windows[:, [2, 1]] * STRIDE + 1
-            boxes = torch.cat([corner / scale, (corner + WINDOW - 1) / scale], 1).floor()
+        for level in pyramid(integral, self.scale, near):
+            windows, scores, moves = self.propose(level.pixels, self.thresholds[0])
+            of = windows[:, 0]
+            image, corner = level.image[of], (windows[:, 1:] + level.first[of]).flip(1) * STRIDE + 1
+            ends = torch.cat([corner, corner + WINDOW - 1], 1)
+            boxes = (ends / level.scale).floor()
             boxes = torch.cat([boxes, scores[:, None], moves], 1)
             # These boxes have whole coordinates, which a batched suppression offsets exactly.
             keep = batched_nms(boxes[:, :4], boxes[:, 4], image, 0.5)
@@ -175,26 +174,6 @@ class Mtcnn:
             for of, at in zip(image.split(together), windows.split(together), strict=True)
         ]
         return boxes, image, [torch.cat(parts) for parts in zip(*outputs, strict=True)]
-
-    def _scales(self, shorter: int) -> Iterator[float]:
-        scale = self.scale
-        shorter_scaled = shorter * scale
-        while shorter_scaled >= WINDOW:
-            yield scale
-            scale *= PYRAMID_STEP
-            shorter_scaled *= PYRAMID_STEP
-
-
-def first_scale(min_size: float) -> float:
-    """Return the scale at which faces of that size, px, fill the first network's window.
-
-    From stock's 20 on it is one of stock's for 20: the smallest at which such faces are seen. A
-    hundredth of a size is nothing: so 28 is one of stock's sizes, which are 28.2, 39.8, 56.1 ...
-    """
-    scale, needed = WINDOW / min(min_size, STOCK), WINDOW / (1.01 * min_size)
-    while scale * PYRAMID_STEP >= needed:
-        scale *= PYRAMID_STEP
-    return scale
 
 
 def _standard(pixels: Tensor) -> Tensor:
