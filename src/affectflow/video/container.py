@@ -17,6 +17,7 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 Matrix = tuple[int, int, int, int]
@@ -104,6 +105,8 @@ class Upright:
 
     def __init__(self) -> None:
         self.matrices: dict[int, Matrix | None] = {}
+        # A frame that converts itself prepares for that anew: three times as long.
+        self.reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Return RGB (H, W, 3) uint8."""
@@ -111,7 +114,8 @@ class Upright:
         # hundreds of frames later: they are asked for once per turn.
         if frame.rotation not in self.matrices:
             self.matrices[frame.rotation] = _matrix(frame)
-        return _upright(frame, self.matrices[frame.rotation])
+        image = self.reformatter.reformat(frame, format="rgb24").to_ndarray()
+        return _upright(image, self.matrices[frame.rotation])
 
 
 def _matrix(frame: av.VideoFrame) -> Matrix | None:
@@ -123,9 +127,8 @@ def _matrix(frame: av.VideoFrame) -> Matrix | None:
     return a, b, c, d
 
 
-def _upright(frame: av.VideoFrame, matrix: Matrix | None) -> np.ndarray:
-    """Return RGB (H, W, 3) uint8 with the display matrix (turns and mirrors) applied."""
-    image = frame.to_ndarray(format="rgb24")
+def _upright(image: np.ndarray, matrix: Matrix | None) -> np.ndarray:
+    """Return an image with the display matrix (turns and mirrors) applied."""
     if matrix is None:
         return image
     a, b, c, d = matrix

@@ -275,7 +275,8 @@ def _state(frames: int, declared: int, damage: Damage, sampling: Sampling) -> tu
 
 
 def _seconds(frame: av.VideoFrame | av.Packet, ticks: int | None) -> float | None:
-    return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
+    base = frame.time_base
+    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
 
 
 def _times(stamps: list[float | None], step: float) -> np.ndarray:

@@ -89,7 +89,7 @@ class Mtcnn:
             by_size[image.shape].append(place)
         found = [Detections.none()] * len(images)
         for (height, width, *_), places in by_size.items():
-            step = self.batch_size(height, width)
+            step = self.batch_size(height, width, near is not None)
             for start in range(0, len(places), step):
                 batch = places[start : start + step]
                 boxes = None if near is None else np.array([near[i] for i in batch])
@@ -98,10 +98,10 @@ class Mtcnn:
                     found[place] = faces
         return found
 
-    def batch_size(self, height: int, width: int) -> int:
+    def batch_size(self, height: int, width: int, near: bool = False) -> int:
         """Return how many images of a size are worked on at once."""
         # Integral image and its copies; the first network's maps, 58 floats per pixel it sees.
-        scaled = height * width * self.scale**2
+        scaled = 0 if near else height * width * self.scale**2
         per_image = height * width * 2 * 12 + scaled * 58 * 4
         return max(1, int(MEMORY.get(self.device.type, MEMORY["cpu"]) // per_image))
 
