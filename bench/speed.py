@@ -49,6 +49,9 @@ import matplotlib.pyplot as plt
 CHECKOUT = Path(__file__).parents[1]
 CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
 FOUND = "decode and detect"
+LEAST = 3
+"""Clips in a job, if there are enough of them."""
+
 BACKBONE = "inception_resnet_v1"
 CORES = len(os.sched_getaffinity(0))
 worker: dict[str, Any] = {}
@@ -119,8 +122,10 @@ def measure(
     parity: list[dict[str, Any]] = []
     frames = sum(map(len, clips.values()))
     first, videos = next(iter(clips)), list(clips)
-    # As many jobs as cores: a job's fixed costs are nothing beside a real shard's hundred clips.
-    shards = [own for own in (videos[job::jobs] for job in range(jobs)) if own]
+    # Few jobs, as a job's fixed costs are little beside a real shard's hundred clips, but more than
+    # there are cores, as there always are then: else the time is that of the heaviest.
+    count = max(jobs, min(2 * jobs, len(videos) // LEAST))
+    shards = [own for own in (videos[job::count] for job in range(count)) if own]
     with (
         processes(1, begin_stock, *of_stock, device) as one,
         processes(jobs, begin_ours, *of_ours, device) as many,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,28 @@ def test_folded_networks_say_the_same(name: str) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(quick(images), own(images), rtol=1e-3, atol=1e-4)
     assert all(torch.equal(before[key], value) for key, value in own.state_dict().items())
+
+
+class Factors(nn.Module):
+    """Convolutions with constant factors, two of which must not be folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = (nn.Conv2d(3, 3, 1, bias=b) for b in (True, False, True))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        both = self.two(pixels)
+        twice = self.three(self.three(pixels) * 0.5)
+        return self.one(pixels) * 0.17 + both * 3 + both + twice
+
+
+def test_factors_are_folded_where_nothing_else_sees_them() -> None:
+    own = Factors().eval().requires_grad_(False)
+    quick = quickened(Backbone(3, 4, Factors, lambda batch: batch, None), own, "fp32")
+    products = quick.graph.find_nodes(op="call_function", target=operator.mul)
+    assert len(products) == 2
+    pixels = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(quick(pixels), own(pixels))
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=needs_vnni)])

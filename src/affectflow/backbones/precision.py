@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
 
@@ -72,8 +75,8 @@ def _able(device: torch.device) -> set[str]:
 def quickened(spec: Backbone, network: nn.Module, precision: str) -> nn.Module:
     """Return a network that gives the same embeddings in less time.
 
-    BatchNorm is computed into the convolution before it, and memory is laid out channels last,
-    which is faster on CPUs and on GPUs with tensor cores.
+    BatchNorm and constant factors are computed into the convolution before them, and memory is laid
+    out channels last, which is faster on CPUs and on GPUs with tensor cores.
 
     Parameters
     ----------
@@ -83,15 +86,36 @@ def quickened(spec: Backbone, network: nn.Module, precision: str) -> nn.Module:
     precision : str
         Of `choose`: what the result takes and gives.
     """
-    if precision == "int8":
-        return quantised(spec, network)
     try:
-        network = fuse(network)
+        network = _factors_folded(cast(GraphModule, fuse(network)))
     except TraceError as error:
         log.info("BatchNorm is not folded into convolutions: torch.fx can't trace: %s", error)
         network = copy.deepcopy(network)
+    if precision == "int8":
+        return quantised(spec, network)
     dtype = HALVES.get(precision, torch.float32)
     return network.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _factors_folded(network: GraphModule) -> GraphModule:
+    """Compute constant factors of convolutions into them, as Inception-ResNet's residuals have."""
+    modules = dict(network.named_modules())
+    for product in network.graph.find_nodes(op="call_function", target=operator.mul):
+        seen, factor = product.args
+        convolution = modules.get(str(seen.target)) if isinstance(seen, Node) else None
+        calls = network.graph.find_nodes(op="call_module", target=getattr(seen, "target", None))
+        if (
+            isinstance(convolution, nn.Conv2d)
+            and len(calls) == len(seen.users) == 1
+            and isinstance(factor, int | float)
+        ):
+            convolution.weight.data *= factor
+            if convolution.bias is not None:
+                convolution.bias.data *= factor
+            product.replace_all_uses_with(seen)
+            network.graph.erase_node(product)
+    network.recompile()
+    return network
 
 
 def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -23,13 +23,13 @@ def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tenso
     Parameters
     ----------
     images : sequence of numpy.ndarray
-        B images (H, W, C) uint8 of one size.
+        B images (H, W, 3) uint8 of one size.
     device : torch.device
 
     Returns
     -------
     torch.Tensor
-        (B, H + 1, W + 1, C) int32. It may wrap around; differences over less than 8 million
+        (B, H + 1, W + 1, 3) int32. It may wrap around; differences over less than 8 million
         pixels are exact all the same.
     """
     if device.type == "cuda":
@@ -49,7 +49,7 @@ def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int
     Parameters
     ----------
     integral : torch.Tensor
-        (B, H + 1, W + 1, C) int32, of `integral_images`.
+        (B, H + 1, W + 1, 3) int32, of `integral_images`.
     image : torch.Tensor
         (n,) int64: which of the B images.
     windows : torch.Tensor
@@ -60,7 +60,7 @@ def area_means(integral: Tensor, image: Tensor, windows: Tensor, size: tuple[int
     Returns
     -------
     torch.Tensor
-        (n, C, rows, columns) float32.
+        (n, 3, rows, columns) float32.
     """
     rows = _bins(windows[:, 1], windows[:, 3], size[0])
     return _means(integral, image, rows, _bins(windows[:, 0], windows[:, 2], size[1]))
@@ -78,7 +78,7 @@ def part_means(
     Parameters
     ----------
     integral : torch.Tensor
-        (B, H + 1, W + 1, C) int32, of `integral_images`.
+        (B, H + 1, W + 1, 3) int32, of `integral_images`.
     image : torch.Tensor
         (n,) int64: which of the B images.
     size : tuple of int
@@ -91,7 +91,7 @@ def part_means(
     Returns
     -------
     torch.Tensor
-        (n, C, rows, columns) float32.
+        (n, 3, rows, columns) float32.
     """
     rows, columns = (
         _edges(corner[:, axis, None] + torch.arange(shape[axis], device=corner.device), length, of)
@@ -144,8 +144,8 @@ def _each_mean(
     left: np.ndarray,
     right: np.ndarray,
 ) -> np.ndarray:
-    (count, rows), columns, channels = top.shape, left.shape[1], integral.shape[3]
-    means = np.empty((count, rows, columns, channels), np.float32)
+    (count, rows), columns = top.shape, left.shape[1]
+    means = np.empty((count, rows, columns, 3), np.float32)
     for n in range(count):
         for row in range(rows):
             above, below = integral[image[n], top[n, row]], integral[image[n], bottom[n, row]]
@@ -153,7 +153,7 @@ def _each_mean(
             for column in range(columns):
                 first, last = left[n, column], right[n, column]
                 area = np.float32(height * (last - first))
-                for channel in range(channels):
+                for channel in range(3):
                     total = below[last, channel] - above[last, channel]
                     total -= below[first, channel] - above[first, channel]
                     # As wide as the sums, so that those that wrapped around are right again.
