@@ -1,11 +1,10 @@
-"""affectflow's three stages on a shard of clips, through the files that its jobs write and read."""
+"""affectflow's three stages on shards of clips, through the files that its jobs write and read."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from affectflow.backbones.embedder import open_embedder
 from affectflow.faces.detect import detect_in_videos, detect_shard
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.faces import CONTENT as FACES
-from affectflow.shards.files import open_complete
+from affectflow.shards.files import open_complete, texts
 from affectflow.video.extract import extract_shard
 
 
@@ -46,39 +45,49 @@ class Ours:
         self.settings, self.device = settings, torch.device(device)
         self.embedder = open_embedder(backbone, weights, self.device, precision)
 
-    def look(self, videos: Sequence[Path]) -> tuple[list[Looked], dict[str, float]]:
-        """Decode, detect and embed a shard of videos; return what was seen, and seconds."""
-        with tempfile.TemporaryDirectory() as top:
-            names = "frames.h5", "faces.h5", "embeddings.h5"
-            frames, faces, embeddings = (Path(top) / name for name in names)
-            root = Path(os.path.commonpath(videos))
-            root = root if root.is_dir() else root.parent
-            clips = [(video.stem, str(video.relative_to(root))) for video in videos]
-            times = [time.perf_counter()]
-            if self.settings["frames"]["on_disk"]:
-                extract_shard(clips, root, self.settings["frames"], frames)
-                times.append(time.perf_counter())
-                detect_shard(frames, self.settings["faces"], self.device, faces)
-            else:
-                times.append(times[0])
-                detect_in_videos(clips, root, *self.settings.values(), self.device, faces)
+    def find(self, videos: Sequence[Path], faces: Path) -> tuple[dict[str, float], int]:
+        """Decode and detect a shard of videos; return seconds, and the faces found."""
+        root = Path(os.path.commonpath(videos))
+        root = root if root.is_dir() else root.parent
+        clips = [(video.stem, str(video.relative_to(root))) for video in videos]
+        times = [time.perf_counter()]
+        if self.settings["frames"]["on_disk"]:
+            frames = faces.with_suffix(".frames")
+            extract_shard(clips, root, self.settings["frames"], frames)
             times.append(time.perf_counter())
-            embed_shards([faces], self.embedder, embeddings)
-            times.append(time.perf_counter())
-            seconds = dict(zip(STAGES, np.diff(times).tolist(), strict=True))
-            return _read(faces, embeddings), seconds
+            detect_shard(frames, self.settings["faces"], self.device, faces)
+            frames.unlink()
+        else:
+            times.append(times[0])
+            detect_in_videos(clips, root, *self.settings.values(), self.device, faces)
+        times.append(time.perf_counter())
+        with open_complete(faces, FACES) as file:
+            count = int(file["mask"][:].sum())
+        return dict(zip(STAGES, np.diff(times).tolist(), strict=False)), count
+
+    def embed(self, faces: Sequence[Path], embeddings: Path) -> dict[str, float]:
+        """Embed shards of faces; return seconds."""
+        began = time.perf_counter()
+        embed_shards(faces, self.embedder, embeddings)
+        return {STAGES[-1]: time.perf_counter() - began}
 
 
-def _read(faces: Path, embeddings: Path) -> list[Looked]:
-    with open_complete(faces, FACES) as file, open_complete(embeddings, EMBEDDINGS) as embedded:
-        return [_clip(file, embedded, row) for row in range(len(file["mask"]))]
+def read(faces: Sequence[Path], embeddings: Path) -> Iterator[tuple[str, Looked]]:
+    """Yield the clips of embedded shards: their names, and what was seen of each."""
+    with open_complete(embeddings, EMBEDDINGS) as embedded:
+        row = 0
+        for path in faces:
+            with open_complete(path, FACES) as file:
+                for own, clip in enumerate(texts(file["clip_id"])):
+                    yield clip, _clip(file, own, embedded["embedding"][row])
+                    row += 1
 
 
-def _clip(file: h5py.File, embedded: h5py.File, row: int) -> Looked:
+def _clip(file: h5py.File, row: int, embedding: np.ndarray) -> Looked:
     there = file["frame_index"][row] >= 0  # a short clip has fewer than were asked for
     mask = file["mask"][row][there]
     boxes, landmarks = file["box"][row][there], file["landmarks"][row][there]
-    embedding = embedded["embedding"][row][there].astype(np.float32)
+    embedding = embedding[: len(there)][there].astype(np.float32)
     embedding[~mask] = np.nan
     return Looked(
         [boxes[i : i + 1] if seen else boxes[:0] for i, seen in enumerate(mask)],

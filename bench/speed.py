@@ -33,7 +33,7 @@ import pandas
 import torch
 import yaml
 from looked import STAGES, Looked
-from ours import Ours
+from ours import Ours, read
 from parity import compare
 from stock import Stock
 
@@ -49,15 +49,15 @@ import matplotlib.pyplot as plt
 CHECKOUT = Path(__file__).parents[1]
 CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
 FOUND = "decode and detect"
-LEAST = 3
-"""Clips in a job, if there are enough of them."""
+SHARD = 2
+"""Clips that one of affectflow's jobs decodes and detects."""
 
 BACKBONE = "inception_resnet_v1"
 CORES = len(os.sched_getaffinity(0))
 worker: dict[str, Any] = {}
 
-Outcome = tuple[list[Looked], dict[str, float], float]
-"""What was seen of each clip, seconds by stage, and the process's peak memory in MB."""
+Outcome = tuple[dict[str, float], float]
+"""Seconds by stage, and the process's peak memory in MB."""
 
 
 def begin_stock(weights: Path, least: int, device: str) -> None:
@@ -72,15 +72,21 @@ def begin_ours(weights: Path, settings: dict[str, Any], precision: str, device: 
     worker["ours"] = Ours(weights, settings, BACKBONE, device, precision)
 
 
-def stock(video: Path, chosen: np.ndarray) -> Outcome:
+def stock(video: Path, chosen: np.ndarray) -> tuple[Looked, Outcome]:
     """Run the stock pipeline on a clip."""
     found, seconds = worker["stock"].look(video, chosen)
-    return [found], seconds, _peak()
+    return found, (seconds, _peak())
 
 
-def ours(videos: Sequence[Path]) -> Outcome:
-    """Run affectflow on a shard of clips."""
-    return *worker["ours"].look(videos), _peak()
+def find(videos: Sequence[Path], faces: Path) -> tuple[int, Outcome]:
+    """Run affectflow up to the faces of a shard of clips; return how many there are."""
+    seconds, count = worker["ours"].find(videos, faces)
+    return count, (seconds, _peak())
+
+
+def embed(faces: Sequence[Path], embeddings: Path) -> Outcome:
+    """Let affectflow embed shards of faces."""
+    return worker["ours"].embed(faces, embeddings), _peak()
 
 
 def _peak() -> float:
@@ -121,36 +127,51 @@ def measure(
     times: list[dict[str, Any]] = []
     parity: list[dict[str, Any]] = []
     frames = sum(map(len, clips.values()))
-    first, videos = next(iter(clips)), list(clips)
-    # Few jobs, as a job's fixed costs are little beside a real shard's hundred clips, but more than
-    # there are cores, as there always are then: else the time is that of the heaviest.
-    count = max(jobs, min(2 * jobs, len(videos) // LEAST))
-    shards = [own for own in (videos[job::count] for job in range(count)) if own]
+    first = next(iter(clips))
     with (
         processes(1, begin_stock, *of_stock, device) as one,
         processes(jobs, begin_ours, *of_ours, device) as many,
     ):
         one.submit(stock, first, clips[first][:8]).result()
-        list(many.map(ours, [[first]] * jobs))
+        ours(many, [first] * SHARD * jobs, jobs)
         for repeat in range(repeats):
             began = time.perf_counter()
             theirs = [one.submit(stock, *clip).result() for clip in clips.items()]
             between = time.perf_counter()
-            mine = list(many.map(ours, shards))
-            ended = time.perf_counter()
-            times += rows(repeat, "stock", theirs, frames, between - began, 1)
-            times += rows(repeat, "affectflow", mine, frames, ended - between, jobs)
-            ratio = (between - began) / (ended - between)
-            print(f"{repeat + 1}/{repeats}: {ratio:.1f} times as fast", flush=True)
-    shown = dict(zip(chain.from_iterable(shards), each(mine), strict=True))
-    for video, there in zip(clips, each(theirs), strict=True):
-        parity.append({"clip": video.stem, **compare(there, shown[video])})
+            seen, outcomes, seconds = ours(many, list(clips), jobs)
+            spent = [outcome for _, outcome in theirs]
+            times += rows(repeat, "stock", spent, frames, between - began, 1)
+            times += rows(repeat, "affectflow", outcomes, frames, seconds, jobs)
+            print(f"{repeat + 1}/{repeats}: {(between - began) / seconds:.1f} times as fast")
+    for video, (there, _) in zip(clips, theirs, strict=True):
+        parity.append({"clip": video.stem, **compare(there, seen[video.stem])})
     return pandas.DataFrame(times), pandas.DataFrame(parity)
 
 
-def each(outcomes: list[Outcome]) -> list[Looked]:
-    """Return what was seen of each clip."""
-    return [clip for clips, _, _ in outcomes for clip in clips]
+def ours(
+    many: ProcessPoolExecutor, videos: Sequence[Path], jobs: int
+) -> tuple[dict[str, Looked], list[Outcome], float]:
+    """Run affectflow; return what was seen of each clip, what each job spent, and seconds.
+
+    A job embeds several shards (`shards_per_embedding`). They are dealt out so that jobs have about
+    as many faces each: a real study's shards, of a hundred clips, are alike.
+    """
+    with tempfile.TemporaryDirectory() as top:
+        began = time.perf_counter()
+        shards = [videos[start : start + SHARD] for start in range(0, len(videos), SHARD)]
+        faces = [Path(top) / f"faces{number}.h5" for number in range(len(shards))]
+        found = list(many.map(find, shards, faces))
+        dealt: list[list[Path]] = [[] for _ in range(min(jobs, len(shards)))]
+        counts = [0] * len(dealt)
+        for path, (count, _) in sorted(zip(faces, found, strict=True), key=lambda own: -own[1][0]):
+            lightest = counts.index(min(counts))
+            dealt[lightest].append(path)
+            counts[lightest] += count
+        embeddings = [Path(top) / f"embeddings{number}.h5" for number in range(len(dealt))]
+        embedded = list(many.map(embed, dealt, embeddings))
+        seconds = time.perf_counter() - began
+        seen = dict(chain.from_iterable(map(read, dealt, embeddings)))
+    return seen, [outcome for _, outcome in found] + embedded, seconds
 
 
 def rows(
@@ -162,10 +183,12 @@ def rows(
     jobs: int,
 ) -> list[dict[str, Any]]:
     """Return a row per stage, one for the first two, and one for all of them."""
-    spent = {stage: sum(seconds[stage] for _, seconds, _ in outcomes) / jobs for stage in STAGES}
+    spent = {
+        stage: sum(seconds.get(stage, 0) for seconds, _ in outcomes) / jobs for stage in STAGES
+    }
     spent[FOUND] = spent["decode"] + spent["detect"]
     own = {"repeat": repeat, "pipeline": pipeline}
-    own["peak_mb"] = max(peak for _, _, peak in outcomes)
+    own["peak_mb"] = max(peak for _, peak in outcomes)
     return [
         own | {"stage": stage, "frames_per_s": frames / seconds}
         for stage, seconds in {**spent, "all": whole}.items()
