@@ -322,6 +322,15 @@ def test_what_is_there_is_counted_once(tmp_path: Path) -> None:
     assert found.final.bytes < found.now.bytes
 
 
+def test_without_frames_on_disk_their_size_is_not_told() -> None:
+    direct = [job for job in jobs(4) if job.rule != "extract_frames"]
+    nowhere = Path("nowhere")
+    assert "for a frame" in describe(plan(nowhere), [])
+    without = describe(plan(nowhere, left=direct), [])
+    assert "for a face" in without
+    assert "for a frame" not in without and "temporary disk" not in without
+
+
 def test_frames_on_disk_are_removed_again(tmp_path: Path) -> None:
     frames = tmp_path / "results" / "frames" / "shard-002.h5"
     frames.parent.mkdir(parents=True)

@@ -85,7 +85,8 @@ def _basis(plan: Plan) -> str:
         of = of or f"{rate.per_second:.2g} frames/s"
         lines.append(f"{stage}: {of} on a {DEVICES[device]} ({rate.source})")
     lines.append(f"{START:.0f} s for a job to start; a face in every frame, every epoch trained")
-    lines.append(f"{amount(plan.frame_bytes)} for a frame, {amount(plan.face_bytes)} for a face")
+    frame = f"{amount(plan.frame_bytes)} for a frame, " if plan.frames_at_once else ""
+    lines.append(f"{frame}{amount(plan.face_bytes)} for a face")
     return "\n".join(["This rests on:", *(_wrap(f"  {line}", "    ") for line in lines)])
 
 
