@@ -52,7 +52,7 @@ def main() -> None:
     clips = [detections(video) for video in choose_clips(FRAMES, CLIPS)]
     print("of 300 frames  every  looked at  near a face  median clip  changed  coverage changed")
     for step in (1, 3):
-        for every in (4, 6, 8, 12):
+        for every in (2, 4, 6, 8, 12):
             looked, frames, whole, near, changes, seen, coverage = [], 0, 0, 0, 0, 0, 0.0
             for clip in clips:
                 each, places = clip[::step], {"whole": set[int](), "near": set[int]()}

@@ -1,17 +1,18 @@
 """The face of each frame of a clip from a look at some: what lies between two that agree is drawn.
 
-A head hardly moves from one frame to the next, and a detector costs most of the pipeline. So every
-so many frames are looked at, and one face is followed through what is seen. Where two neighbours
-show it at nearly the same place, the frames between them get it, moved evenly from one to the
-other. Where they show the same person but farther apart, the frame in the middle is looked at near
-there; where they don't, or nobody is there, the whole of it is; and so on, down to neighbouring
-frames.
+A head hardly moves from one frame to the next, and a detector costs most of the pipeline. So whole
+frames are looked at now and then, and one face is followed through what is seen in them. Where two
+neighbours show the same person, the frame in the middle is looked at near there; where they don't,
+or nobody is there, the whole of it is; and so on, until two looks are at most `every` frames apart
+and show the face at nearly the same place, or are of neighbouring frames. The frames between get the
+face of both, moved evenly from one to the other.
 
-The error is bounded by what "agree" means: no corner of the face's box and no landmark is farther
+The error is bounded by what "nearly" means: no corner of the face's box and no landmark is farther
 from its place in either neighbour than `NEAR` of the face's size, if it moves on between them and
-does not go there and back. A face that is seen in fewer than `every` frames, all of them between
-two looks that agree, is missed. Looks at nobody agree where they are a quarter of `every` apart: a
-face that a detector doubts comes and goes more often than people do.
+does not go there and back. Who is there for fewer than `WHOLE` times `every` frames, all of them
+between two looks at whole frames in which another is followed, is missed. Looks at nobody agree
+where they are a quarter of `every` apart: a face that a detector doubts comes and goes more often
+than people do.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from affectflow.faces.follow import follow, same_person
 
 NEAR = 0.07
 """How far anything of a face may move between two looks that agree, in face sizes."""
+
+WHOLE = 2
+"""Looks at whole frames are so many times `every` apart, if not each frame is looked at."""
 
 SECONDS = 0.21
 """From one look to the next at most, if the config leaves it to us: 6 frames of 30 per second."""
@@ -50,6 +54,12 @@ def looks(every: int | str, times: np.ndarray) -> int:
     return max(1, int(SECONDS / step)) if step > 0 else 1
 
 
+def whole_looks(frames: int, every: int) -> list[int]:
+    """Return the places of the frames that are looked at whole, whatever is seen."""
+    apart = WHOLE * every if every > 1 else 1
+    return sorted({*range(0, frames, apart), frames - 1}) if frames else []
+
+
 def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections], np.ndarray]:
     """Return the face that is followed in each frame of a clip.
 
@@ -57,7 +67,7 @@ def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections],
     ----------
     frames : int
     every : int
-        Frames from one look to the next, at least 1: then each is looked at.
+        Frames from one look to the next at most, at least 1: then the whole of each is looked at.
     look : callable
         Asked in few calls.
 
@@ -71,7 +81,7 @@ def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections],
     """
     whole: dict[int, Detections] = {}
     part: dict[int, Detections] = {}
-    wanted = {*range(0, frames, every), frames - 1} if frames else set()
+    wanted = {*whole_looks(frames, every)}
     near: dict[int, np.ndarray] = {}
     faces: dict[int, Detections] = {}
     while wanted or near:
@@ -112,7 +122,7 @@ def _fill(
         faces |= dict.fromkeys(range(first + 1, last), Detections.none())
     elif not len(before) or not len(after) or not same_person(before, after).all():
         wanted.add(middle)
-    elif _agree(before, after):
+    elif last - first <= every and _agree(before, after):
         for place in range(first + 1, last):
             faces[place] = _draw(before, after, (place - first) / (last - first))
     elif middle not in part:

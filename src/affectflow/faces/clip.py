@@ -16,7 +16,7 @@ import numpy as np
 from affectflow import registry
 from affectflow.ahead import ahead
 from affectflow.errors import UserError
-from affectflow.faces.between import Look, look_between
+from affectflow.faces.between import Look, look_between, whole_looks
 from affectflow.faces.crop import Align, crop, crop_aligned
 from affectflow.faces.detection import Detections, Detector
 from affectflow.video import jpeg
@@ -106,7 +106,7 @@ def find_faces(
     look = _looker(frames, detectors[0], decode)
     for detector, closer in pairwise(detectors):
         look_closer = _looker(frames, closer, decode)
-        if not _are_small(look(range(0, len(frames), every), None), detector.smallest):
+        if not _are_small(look(whole_looks(len(frames), every), None), detector.smallest):
             found, counts = look_between(len(frames), every, look)
             if not any(map(len, look_closer(np.flatnonzero(counts == 0)[::every].tolist(), None))):
                 break
