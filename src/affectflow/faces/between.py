@@ -4,8 +4,8 @@ A head hardly moves from one frame to the next, and a detector costs most of the
 frames are looked at now and then, and one face is followed through what is seen in them. Where two
 neighbours show the same person, the frame in the middle is looked at near there; where they don't,
 or nobody is there, the whole of it is; and so on, until two looks are at most `every` frames apart
-and show the face at nearly the same place, or are of neighbouring frames. The frames between get the
-face of both, moved evenly from one to the other.
+and show the face at nearly the same place, or are of neighbouring frames. The frames between get
+the face of both, moved evenly from one to the other.
 
 The error is bounded by what "nearly" means: no corner of the face's box and no landmark is farther
 from its place in either neighbour than `NEAR` of the face's size, if it moves on between them and
