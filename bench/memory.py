@@ -25,7 +25,7 @@ from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder
 from affectflow.backbones.weights import prepare
 from affectflow.commandline import keep_freed_memory, limit_threads
-from affectflow.faces.detect import detect_shard
+from affectflow.faces.detect import detect_in_videos, detect_shard
 from affectflow.video.extract import extract_shard
 
 CPU = torch.device("cpu")
@@ -63,6 +63,12 @@ def detect(frames: Path, settings: dict[str, Any], target: Path) -> None:
     detect_shard(frames, settings, CPU, target)
 
 
+def detect_directly(video: Path, fps: float, settings: dict[str, Any], target: Path) -> None:
+    """Run the stage without frames on disk."""
+    frames = {"per_clip": None, "fps": fps}
+    detect_in_videos([("clip", video.name)], video.parent, frames, settings, CPU, target)
+
+
 def embed(faces: Path, weights: Path, target: Path) -> None:
     """Run the stage."""
     embed_shards([faces], open_embedder(BACKBONE, weights, CPU), target)
@@ -88,17 +94,23 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=5, help="frames per second that are looked at")
     given = parser.parse_args()
     settings = yaml.safe_load((CHECKOUT / "config" / "config.yaml").read_text())["faces"]
-    peaks: dict[str, list[float]] = {"extract_frames": [], "detect_faces": [], "embed": []}
+    stages = "extract_frames", "detect_faces", "embed", "directly detected"
+    peaks: dict[str, list[float]] = {stage: [] for stage in stages}
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         weights, clip = top / "weights.safetensors", next(reversed(choose_clips(24, 2)))
         prepare(BACKBONE, {"weights": "random"}, 1, weights)
         for minutes in MINUTES:
-            video, files = top / f"{minutes}.mkv", [top / f"{minutes}-{i}.h5" for i in range(3)]
+            video, files = top / f"{minutes}.mkv", [top / f"{minutes}-{i}.h5" for i in range(4)]
             repeat(clip, 60 * minutes, video)
-            peaks["extract_frames"].append(peak(extract, video, given.fps, files[0]))
-            peaks["detect_faces"].append(peak(detect, files[0], settings, files[1]))
-            peaks["embed"].append(peak(embed, files[1], weights, files[2]))
+            own = (
+                peak(extract, video, given.fps, files[0]),
+                peak(detect, files[0], settings, files[1]),
+                peak(embed, files[1], weights, files[2]),
+                peak(detect_directly, video, given.fps, settings, files[3]),
+            )
+            for stage, megabytes in zip(stages, own, strict=True):
+                peaks[stage].append(megabytes)
     print(f"{given.fps:g} frames per second, MB:   1 minute  60 minutes  ratio")
     for stage, (short, long) in peaks.items():
         print(f"{stage:24} {short:12.0f} {long:11.0f} {long / short:6.2f}")

@@ -142,7 +142,10 @@ def measure(
             spent = [outcome for _, outcome in theirs]
             times += rows(repeat, "stock", spent, frames, between - began, 1)
             times += rows(repeat, "affectflow", outcomes, frames, seconds, jobs)
-            print(f"{repeat + 1}/{repeats}: {(between - began) / seconds:.1f} times as fast")
+            print(
+                f"{repeat + 1}/{repeats}: {(between - began) / seconds:.1f} times as fast",
+                flush=True,
+            )
     for video, (there, _) in zip(clips, theirs, strict=True):
         parity.append({"clip": video.stem, **compare(there, seen[video.stem])})
     return pandas.DataFrame(times), pandas.DataFrame(parity)

@@ -11,13 +11,9 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
 def compiled(loop: Loop) -> Loop:
-    """Compile a function at its first call, and keep that beside it or in the user's cache.
+    """Compile a function at its first call; other threads run while it does.
 
-    Where neither can be written, each process compiles it anew, which takes a second or two.
-    Other threads run meanwhile. Whole numbers wrap around, as NumPy's do.
+    Nothing is kept on disk: a job compiles for two seconds, and processors of several kinds, jobs
+    that start together, and a quota would share a cache.
     """
-    try:
-        made = njit(loop, cache=True, nogil=True)
-    except RuntimeError:
-        made = njit(loop, nogil=True)
-    return cast(Loop, made)
+    return cast(Loop, njit(loop, nogil=True))

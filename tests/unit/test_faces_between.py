@@ -41,10 +41,11 @@ class Clip:
         return [self.beside(place) for place in places]
 
     def beside(self, place: int) -> Detections:
-        """Return the faces whose centres are in the box that was asked for."""
-        found, box = self.faces[place], self.near[place]
+        """Return the faces whose centres are where the boxes are that were asked for."""
+        found, boxes = self.faces[place], self.near[place]
         centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-        there = ((box[:2] <= centres) & (centres <= box[2:])).all(1)
+        there = (boxes[:, :2].min(0) <= centres) & (centres <= boxes[:, 2:].max(0))
+        there = there.all(1)
         return Detections(found.boxes[there], found.landmarks[there], found.scores[there])
 
     def between(self, every: int) -> list[Detections]:
@@ -91,7 +92,7 @@ def test_where_a_head_moves_looks_are_near_it() -> None:
     assert {12, 13} <= set(clip.looked), "until neighbours disagree"
     assert [each.boxes[0, 0] for each in found] == [0] * 13 + [60] * 12
     assert sorted(clip.whole) == [0, 16, 24]
-    assert clip.near[8].tolist() == [0, 0, 160, 110], "what both cover"
+    assert clip.near[8].tolist() == [[0, 0, 100, 100], [60, 10, 160, 110]]
     assert len(clip.looked) < 10
 
 

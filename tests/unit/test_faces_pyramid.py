@@ -34,36 +34,49 @@ def test_levels_end_where_an_image_is_as_small_as_the_window() -> None:
     assert not list(pyramid(images(1, 19, 80), 0.6))
 
 
-@settings(deadline=None, max_examples=60)
+BOX = st.tuples(*[st.floats(-30, 170)] * 2, *[st.floats(5, 120)] * 2)
+
+
+@settings(max_examples=60)
 @given(
     st.integers(24, 150),
     st.integers(24, 150),
-    st.lists(
-        st.tuples(*[st.floats(-30, 170)] * 2, *[st.floats(5, 120)] * 2), min_size=1, max_size=3
-    ),
+    st.lists(st.lists(BOX, min_size=1, max_size=2), min_size=1, max_size=4),
 )
-def test_parts_hold_every_window_about_a_box(
-    height: int, width: int, boxes: list[tuple[float, float, float, float]]
+def test_parts_hold_every_window_about_the_boxes(
+    height: int, width: int, boxes: list[list[tuple[float, float, float, float]]]
 ) -> None:
     """They are cut from the whole levels at a stride, and end where a window does."""
-    near = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes])
+    near = [np.array([(x, y, x + w, y + h) for x, y, w, h in own]) for own in boxes]
     integral = images(len(near), height, width)
     wholes = {level.scale: level.pixels for level in pyramid(integral, 0.6)}
+    seen = []
     for level in pyramid(integral, 0.6, near):
         whole, (rows, columns) = wholes[level.scale], level.pixels.shape[2:]
-        for part, image, first in zip(level.pixels, level.image, level.first, strict=True):
+        for part, image, first in zip(level.pixels, level.image.tolist(), level.first, strict=True):
+            seen.append((level.scale, image))
             y, x = (first * STRIDE).tolist()
             expected = whole[image, :, y : y + rows, x : x + columns]
             torch.testing.assert_close(part, expected, rtol=0, atol=0)
-            sides = near[image, 2:] - near[image, :2]
-            assert ABOUT[0] * sides.max() <= WINDOW / level.scale <= ABOUT[1] * sides.max()
+            low, high = near[image][:, :2].min(0), near[image][:, 2:].max(0)
             for axis, at in ((0, x), (1, y)):
                 shown, length = (pixels.shape[2 - axis] for pixels in (part, whole[0]))
                 # A part that ends between two windows would show half of one for a whole one.
                 assert shown % STRIDE == 0 or at + shown == length
                 corners = np.arange(0, length - WINDOW + STRIDE, STRIDE)
                 centres = (corners + WINDOW / 2) / level.scale
-                wanted = corners[
-                    (near[image, axis] <= centres) & (centres <= near[image, axis + 2])
-                ]
+                wanted = corners[(low[axis] <= centres) & (centres <= high[axis])]
                 assert all(at <= place < at + shown - WINDOW + STRIDE for place in wanted)
+    sides = [(own[:, 2:] - own[:, :2]).max(1) for own in near]
+    assert sorted(seen) == sorted(
+        (scale, image)
+        for scale in wholes
+        for image, side in enumerate(sides)
+        if ABOUT[0] * side.min() <= WINDOW / scale <= ABOUT[1] * side.max()
+    ), "each once, in the sizes that its boxes call for"
+
+
+def test_one_at_the_edge_does_not_widen_the_others() -> None:
+    near = [np.array([[0, 0, 24, 24]]), np.array([[617, 457, 641, 481]])]
+    largest = max(level.pixels[0].numel() for level in pyramid(images(2, 481, 641), 0.6, near))
+    assert largest < 3 * 50 * 50

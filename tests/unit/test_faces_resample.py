@@ -71,3 +71,6 @@ def test_a_gpu_s_way_gives_the_same() -> None:
     there = area_means(integral.as_subclass(Elsewhere), image, windows, (24, 31))
     here = area_means(integral, image, windows, (24, 31))
     torch.testing.assert_close(there.as_subclass(Tensor), here, rtol=0, atol=0)
+    parts = (image, (24, 31), torch.tensor([[3, 5], [0, 11]]), (20, 20))
+    there = part_means(integral.as_subclass(Elsewhere), *parts)
+    torch.testing.assert_close(there.as_subclass(Tensor), part_means(integral, *parts))

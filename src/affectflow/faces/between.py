@@ -35,7 +35,7 @@ SECONDS = 0.21
 """From one look to the next at most, if the config leaves it to us: 6 frames of 30 per second."""
 
 Look = Callable[[Sequence[int], Sequence[np.ndarray] | None], list[Detections]]
-"""From places of frames to the faces there; with a box (4,) px for each, to those near it."""
+"""From places of frames to the faces there; with boxes (k, 4) px for each, to those near them."""
 
 
 def looks(every: int | str, times: np.ndarray) -> int:
@@ -83,22 +83,21 @@ def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections],
     part: dict[int, Detections] = {}
     wanted = {*whole_looks(frames, every)}
     near: dict[int, np.ndarray] = {}
+    followed: dict[int, Detections] = {}
     faces: dict[int, Detections] = {}
     while wanted or near:
-        if wanted:
-            whole |= zip(sorted(wanted), look(sorted(wanted), None), strict=True)
         if near:
             part |= zip(near, look([*near], [*near.values()]), strict=True)
-        places = sorted(whole)
-        followed = follow([whole[place] for place in places])
-        faces = {
-            place: whole[place].only(which) for place, which in zip(places, followed, strict=True)
-        }
-        wanted, near = set(), {}
-        for first, last in pairwise(places):
+        if wanted:
+            whole |= zip(sorted(wanted), look(sorted(wanted), None), strict=True)
+            whole = dict(sorted(whole.items()))
+            chosen = zip(whole.items(), follow([*whole.values()]), strict=True)
+            followed = {place: found.only(which) for (place, found), which in chosen}
+        faces, wanted, near = followed.copy(), set(), {}
+        for first, last in pairwise(followed):
             _fill(faces, first, last, every, part, wanted, near)
     counts = np.zeros(frames, np.int16)
-    for first, last in pairwise(sorted(whole)):
+    for first, last in pairwise(whole):
         counts[first:last] = min(len(whole[first]), len(whole[last]))
     for place, found in whole.items():
         counts[place] = len(found)
@@ -126,7 +125,7 @@ def _fill(
         for place in range(first + 1, last):
             faces[place] = _draw(before, after, (place - first) / (last - first))
     elif middle not in part:
-        near[middle] = _hull(before, after)
+        near[middle] = np.concatenate([before.boxes, after.boxes])
     else:
         faces[middle] = _same(part[middle], before, after)
         if not len(faces[middle]):
@@ -145,11 +144,6 @@ def _agree(before: Detections, after: Detections) -> bool:
 def _points(face: Detections) -> np.ndarray:
     """Return what has a place: two corners of the box, five landmarks, (7, 2)."""
     return np.concatenate([face.boxes.reshape(2, 2), face.landmarks[0]]).astype(float)
-
-
-def _hull(before: Detections, after: Detections) -> np.ndarray:
-    corners = np.concatenate([before.boxes, after.boxes])
-    return np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
 
 
 def _same(found: Detections, before: Detections, after: Detections) -> Detections:

@@ -70,7 +70,7 @@ class Detector(Protocol):
         images : sequence of numpy.ndarray
             (H, W, 3) uint8 RGB; sizes may differ.
         near : sequence of numpy.ndarray, optional
-            For each a box (4,) px, about where and as large as the face is that is wanted: others
-            need not be found.
+            For each boxes (k, 4) px, at least one: the face that is wanted is where they are, and
+            as large as one of them; others need not be found.
         """
         ...

@@ -11,7 +11,7 @@ at once: among all ways to choose at most one face per frame, the one with the g
 - credible: score >= SURE, and at least half as large as a frame's largest face usually is (median).
 - jump, in 0..1: 0 between boxes that overlap as one person's do (centres within NEAR face sizes);
   else their distance in face sizes, and in octaves of size, of FAR; 1 from FAR on, or where more
-  than MEMORY frames with faces, the later one's included, have come since.
+  than MEMORY frames with faces, the later one's included, have come since (of those looked at).
 
 With n frames that have faces, CHANGE = 4 n and COVER = 3 CHANGE. So a frame with a credible face
 gets a face; of such choices, the one with hardly more than the least jumping; of those, the nearest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ WINDOW, STRIDE = 12, 2
 """Side of the first network's window, and from one to the next, px."""
 
 ABOUT, AROUND = (0.4, 2.0), 0.25
-"""Sides of windows that may find a face, and how far around their centres may lie: in sides of the
-box it is near. With these it gets the box that it gets where the whole image is shown."""
+"""Sides of windows that may find a face, in sides of the boxes it is near, and how far around them
+their centres may lie. With these it gets the box that it gets where the whole image is shown."""
 
 
 class Level(NamedTuple):
@@ -58,7 +58,9 @@ def first_scale(min_size: float) -> float:
     return scale
 
 
-def pyramid(integral: Tensor, scale: float, near: np.ndarray | None = None) -> Iterator[Level]:
+def pyramid(
+    integral: Tensor, scale: float, near: Sequence[np.ndarray] | None = None
+) -> Iterator[Level]:
     """Yield images from a scale down to where they are as small as the window.
 
     Parameters
@@ -67,20 +69,20 @@ def pyramid(integral: Tensor, scale: float, near: np.ndarray | None = None) -> I
         Of B images, of `affectflow.faces.resample.integral_images`.
     scale : float
         The first.
-    near : numpy.ndarray, optional
-        (B, 4) boxes, px. Only windows of about their size whose centres lie in or
-        next to them are shown.
+    near : sequence of numpy.ndarray, optional
+        For each image boxes (k, 4), px. Only windows of about their sizes whose centres lie in or
+        next to all that they cover are shown.
     """
     count, height, width = len(integral), integral.shape[1] - 1, integral.shape[2] - 1
+    around = None if near is None else _Around(near)
     shorter = min(height, width) * scale
     while shorter >= WINDOW:
         size = int(height * scale + 1), int(width * scale + 1)
-        if near is None:
-            shown, first, shape = np.arange(count), np.zeros((count, 2), np.int64), size
+        if around is None:
+            parts = [(np.arange(count), np.zeros((count, 2), np.int64), size)]
         else:
-            shown = np.flatnonzero(_about(near, WINDOW / scale))
-            first, shape = _windows(near[shown] * scale, size)
-        if len(shown):
+            parts = around.parts(scale, size)
+        for shown, first, shape in parts:
             image, corner = (torch.from_numpy(each).to(integral.device) for each in (shown, first))
             pixels = part_means(integral, image, size, corner * STRIDE, shape)
             yield Level(scale, pixels, image, corner)
@@ -88,31 +90,55 @@ def pyramid(integral: Tensor, scale: float, near: np.ndarray | None = None) -> I
         shorter *= STEP
 
 
-def _about(near: np.ndarray, window: float) -> np.ndarray:
-    side = (near[:, 2:] - near[:, :2]).max(1)
-    return (ABOUT[0] * side <= window) & (window <= ABOUT[1] * side)
+class _Around:
+    """Which windows to show of each image."""
+
+    def __init__(self, near: Sequence[np.ndarray]) -> None:
+        sides = [(boxes[:, 2:] - boxes[:, :2]).max(1) for boxes in near]
+        self.least = ABOUT[0] * np.array([side.min() for side in sides])
+        self.most = ABOUT[1] * np.array([side.max() for side in sides])
+        low = np.array([boxes[:, :2].min(0) for boxes in near])
+        high = np.array([boxes[:, 2:].max(0) for boxes in near])
+        self.low, self.high = low - AROUND * (high - low), high + AROUND * (high - low)
+
+    def parts(
+        self, scale: float, size: tuple[int, int]
+    ) -> list[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+        """Return images (n,), their first windows (n, 2), and rows and columns to show of them."""
+        window = WINDOW / scale
+        shown = np.flatnonzero((self.least <= window) & (window <= self.most))
+        # Boxes are x, y; windows row, column.
+        axes = [
+            _span(self.low[shown, 1 - axis] * scale, self.high[shown, 1 - axis] * scale, size[axis])
+            for axis in (0, 1)
+        ]
+        cut = np.stack([span[2] for span in axes], 1)
+        found = []
+        for kind in np.unique(cut, axis=0):
+            own = (cut == kind).all(1)
+            (rows, height), (columns, width) = (
+                _shape(from_[own], to[own], bool(edge), length)
+                for (from_, to, _), edge, length in zip(axes, kind, size, strict=True)
+            )
+            found.append((shown[own], np.stack([rows, columns], 1), (height, width)))
+        return found
 
 
-def _windows(near: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the first windows with a centre in each box, (n, 2), and rows and columns to show."""
-    around = AROUND * (near[:, 2:] - near[:, :2])
-    near = near + np.concatenate([-around, around], 1)
-    rows, height = _span(near[:, 1], near[:, 3], size[0])
-    columns, width = _span(near[:, 0], near[:, 2], size[1])
-    return np.stack([rows, columns], 1), (height, width)
-
-
-def _span(low: np.ndarray, high: np.ndarray, size: int) -> tuple[np.ndarray, int]:
-    """Return the same along one axis."""
+def _span(
+    low: np.ndarray, high: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first and last window of each, and whether that is cut off by the image's edge."""
     last = -(-(size - WINDOW) // STRIDE)
     from_, to = (
-        rounded((end - WINDOW / 2) / STRIDE).astype(np.int64)
+        rounded((end - WINDOW / 2) / STRIDE).clip(0, last).astype(np.int64)
         for rounded, end in ((np.ceil, low), (np.floor, high))
     )
-    from_, to = from_.clip(0, last), to.clip(0, last)
-    if size % STRIDE and (to == last).any():
-        # The edge cuts the last window off, so where one is shown it, all are.
-        from_[:] = from_.min()
-        return from_, size - STRIDE * int(from_[0])
-    further = int((to - from_).max(initial=0))
+    return from_, to, (to == last) & (size % STRIDE > 0)
+
+
+def _shape(from_: np.ndarray, to: np.ndarray, cut: bool, size: int) -> tuple[np.ndarray, int]:
+    """Return the first windows and how many pixels hold all that any of the images is to show."""
+    if cut:
+        return np.full_like(from_, from_.min()), size - STRIDE * int(from_.min())
+    further = int((to - from_).max())
     return np.minimum(from_, (size - WINDOW) // STRIDE - further), further * STRIDE + WINDOW

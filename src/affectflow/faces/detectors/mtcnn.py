@@ -81,8 +81,8 @@ class Mtcnn:
     ) -> list[Detections]:
         """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ.
 
-        As stock ``MTCNN.detect(image, landmarks=True)`` finds them, the largest first. Near a box
-        (4,) px the first network is shown only windows of about its size with their centres in it.
+        As stock ``MTCNN.detect(image, landmarks=True)`` finds them, the largest first. Near boxes
+        the first network is shown only windows of about their sizes with their centres there.
         """
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for place, image in enumerate(images):
@@ -92,7 +92,7 @@ class Mtcnn:
             step = self.batch_size(height, width, near is not None)
             for start in range(0, len(places), step):
                 batch = places[start : start + step]
-                boxes = None if near is None else np.array([near[i] for i in batch])
+                boxes = None if near is None else [near[i] for i in batch]
                 answers = self._batch([images[i] for i in batch], boxes)
                 for place, faces in zip(batch, answers, strict=True):
                     found[place] = faces
@@ -105,7 +105,9 @@ class Mtcnn:
         per_image = height * width * 2 * 12 + scaled * 58 * 4
         return max(1, int(MEMORY.get(self.device.type, MEMORY["cpu"]) // per_image))
 
-    def _batch(self, images: list[np.ndarray], near: np.ndarray | None) -> list[Detections]:
+    def _batch(
+        self, images: list[np.ndarray], near: Sequence[np.ndarray] | None
+    ) -> list[Detections]:
         integral = integral_images(images, self.device)
         boxes, image = self._propose(integral, near)
         boxes, image = self._refine(integral, boxes, image)
@@ -113,7 +115,9 @@ class Mtcnn:
         found = boxes.cpu().numpy(), landmarks.cpu().numpy(), image.cpu().numpy()
         return [_detections(*found, which) for which in range(len(images))]
 
-    def _propose(self, integral: Tensor, near: np.ndarray | None) -> tuple[Tensor, Tensor]:
+    def _propose(
+        self, integral: Tensor, near: Sequence[np.ndarray] | None
+    ) -> tuple[Tensor, Tensor]:
         """Look at the windows of an image pyramid; return (n, 5) boxes with scores, (n,) image."""
         none = torch.empty(0, dtype=torch.long, device=self.device)
         found = [(torch.empty(0, 9, device=self.device), none)]
