@@ -48,15 +48,18 @@ def quantised(spec: Backbone, network: nn.Module) -> nn.Module:
             QConfigMapping,
             default_per_channel_weight_observer,
         )
+        from torch.ao.quantization.backend_config import get_onednn_backend_config
         from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
+        # What oneDNN does in one pass: a convolution adds the residual before it is rounded.
+        able = get_onednn_backend_config()
         activation = MinMaxObserver.with_args(dtype=torch.quint8)
         whole = QConfig(activation=activation, weight=default_per_channel_weight_observer)
         kinds = QConfigMapping().set_global(whole).set_object_type(nn.Linear, None)
-        observed = prepare_fx(copy.deepcopy(network), kinds, (batch[:1],))
+        observed = prepare_fx(copy.deepcopy(network), kinds, (batch[:1],), backend_config=able)
         for part in batch.split(8):
             observed(part)
-        return convert_fx(observed)
+        return convert_fx(observed, backend_config=able)
 
 
 def _faces(size: int) -> Iterator[np.ndarray]:

@@ -32,9 +32,9 @@ class PreluPool(nn.Module):
         """Return (n, C, rows, columns) of (n, C, H, W)."""
         if x.device.type != "cpu":
             return self.pool(self.prelu(x))
-        slope, side = self.prelu.weight.detach().numpy(), self.pool.kernel_size
+        slope = self.prelu.weight.detach().numpy()
         pixels = x.movedim(1, 3).contiguous().numpy()
-        return torch.from_numpy(_pool(pixels, slope, side)).movedim(3, 1)
+        return torch.from_numpy(_pool(pixels, slope, self.pool.kernel_size)).movedim(3, 1)
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -49,18 +49,26 @@ def fuse(network: nn.Module) -> nn.Module:
 
 @compiled
 def _pool(x: np.ndarray, slope: np.ndarray, side: Any) -> np.ndarray:
+    """Pool down first, so that PReLU meets the numbers of a row at once, then along it."""
     count, height, width, channels = x.shape
     rows, columns = -(-(height - side) // 2) + 1, -(-(width - side) // 2) + 1
     pooled = np.full((count, rows, columns, channels), -np.inf, np.float32)
+    most, slopes = np.empty(width * channels, np.float32), np.empty((width, channels), np.float32)
+    slopes[:] = slope
+    slopes_of_row = slopes.reshape(-1)
     zero = np.float32(0)
     for n in range(count):
         for row in range(rows):
+            most[:] = -np.inf
+            for y in range(2 * row, min(2 * row + side, height)):
+                seen = x[n, y].reshape(-1)
+                for i in range(len(seen)):
+                    own = max(seen[i], zero) + slopes_of_row[i] * min(seen[i], zero)
+                    most[i] = max(most[i], own)
             for column in range(columns):
-                most = pooled[n, row, column]
-                for y in range(2 * row, min(2 * row + side, height)):
-                    for z in range(2 * column, min(2 * column + side, width)):
-                        seen = x[n, y, z]
-                        for c in range(channels):
-                            own = max(seen[c], zero) + slope[c] * min(seen[c], zero)
-                            most[c] = max(most[c], own)
+                largest = pooled[n, row, column]
+                for z in range(2 * column, min(2 * column + side, width)):
+                    beside = most[z * channels : (z + 1) * channels]
+                    for c in range(channels):
+                        largest[c] = max(largest[c], beside[c])
     return pooled
