@@ -58,7 +58,7 @@ def seconds(feed: Callable[[Tensor], Batch], batches: list[Tensor], device: torc
     experiment = read_experiment(EXPERIMENT_6)
     torch.manual_seed(1)
     model = SequenceModel(experiment.head, experiment.settings, DIM, DAISEE_TASKS).to(device)
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad])
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], fused=True)
     start = 0.0
     for number, clips in enumerate(batches):
         if number == 1:

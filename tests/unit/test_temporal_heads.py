@@ -208,10 +208,12 @@ def test_clip_without_a_frame_gives_numbers_and_takes_none(name):
     clips = torch.full((2, 5, DIM), math.nan)
     clips[1] = torch.randn(5, DIM) * 1e30
     with torch.no_grad():
-        features = head(clips, nothing)
+        features, empty = head(clips, nothing), head(torch.zeros_like(clips), nothing)
         longer = head(torch.randn(1, 9, DIM), torch.zeros(1, 9, dtype=torch.bool))
     assert torch.isfinite(features).all()
-    assert torch.equal(features[0], features[1])
+    assert torch.equal(features, empty)
+    # A processor may round the clips of a batch by different paths.
+    torch.testing.assert_close(features[0], features[1], atol=1e-6, rtol=0)
     torch.testing.assert_close(features[:1], longer, atol=1e-6, rtol=0)
 
 

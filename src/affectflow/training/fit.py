@@ -116,7 +116,7 @@ def fit(
         rare = level_weights(data.levels[train], tasks, experiment.level_weights)
         weights = None if rare is None else [torch.from_numpy(own).to(device) for own in rare]
         # Keras' epsilon (the dissertation trained in Keras); torch's own is 1e-8.
-        optimiser = torch.optim.Adam(learner.parameters(model, experiment), eps=1e-7)
+        optimiser = torch.optim.Adam(learner.parameters(model, experiment), eps=1e-7, fused=True)
         feed = learner.feed(data, device)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] = {"epoch": 0, "score": -math.inf, "model": {}}
