@@ -13,7 +13,8 @@ class Busy:
     """Adds up the time in which a device works: ``with busy: network(batch)``.
 
     Threads take turns. A GPU's time is its own clock's, from where it comes to the work until that
-    is done, however much earlier it was given; other devices are to be waited for within.
+    is done, however much earlier it was given; if it waits for the CPU within, that counts, too.
+    Other devices are to be waited for within.
 
     Parameters
     ----------

@@ -139,11 +139,11 @@ def test_a_doubted_face_is_not_lost() -> None:
     assert [len(each) for each in clip.between(8)] == [len(each) for each in clip.faces]
 
 
-def test_counts_of_frames_between_are_the_lower_of_two_looks() -> None:
+def test_counts_of_frames_between_are_the_next_look_s() -> None:
     pair, none = together(face(0, 0), face(300, 0)), Detections.none()
     clip = Clip([pair] * 5 + [face(0, 0)] * 4 + [none] * 4)
-    assert clip.counts(2) == [2] * 5 + [1] * 4 + [0] * 4
-    assert Clip([pair] + [face(0, 0)] * 8).counts(4) == [2] + [1] * 8
+    assert clip.counts(2) == [2] * 7 + [1] * 2 + [0] * 4
+    assert Clip([pair] + [face(0, 0)] * 8).counts(4) == [2] * 5 + [1] * 4
     assert clip.counts(1) == [len(faces) for faces in clip.faces]
 
 
@@ -179,6 +179,20 @@ def test_a_turned_head_in_the_same_box_is_looked_at() -> None:
     assert clip.near
 
 
+@pytest.mark.parametrize("away", [30, 80, 120])
+@pytest.mark.parametrize("every", [1, 6, 12])
+def test_a_picture_on_the_wall_is_not_followed_while_the_student_is_away(
+    away: int, every: int
+) -> None:
+    """Where nobody is followed looks are closer; they stand for fewer frames."""
+    student, picture = face(150, 100, 200), face(600, 50, 60, 0.95)
+    there = [not 110 <= place < 110 + away for place in range(300)]
+    clip = Clip([together(picture, student) if here else picture for here in there])
+    found = clip.between(every)
+    assert [len(own) for own in found] == [int(here) for here in there]
+    assert all(own.boxes[0, 0] == pytest.approx(150) for own in found if len(own))
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 500), st.floats(0, 400), st.floats(20, 300)), max_size=40),
     st.integers(1, 12),
@@ -199,6 +213,7 @@ def test_what_is_drawn_lies_between_two_looks_that_agree(
         low = np.minimum(before.boxes, after.boxes) - 1e-3
         high = np.maximum(before.boxes, after.boxes) + 1e-3
         assert ((low <= own.boxes) & (own.boxes <= high)).all()
+        assert seen[seen > place].min() - seen[seen < place].max() <= every
         size = np.sqrt(np.prod(before.boxes[0, 2:] - before.boxes[0, :2]))
         assert np.abs(after.boxes - before.boxes).max() <= 1.1 * NEAR * size
 

@@ -27,21 +27,22 @@ face = st.tuples(
 clips = st.lists(st.lists(face, max_size=3, unique=True), max_size=6)
 
 
-def objective(frames: list[Detections], chosen: tuple[int, ...]) -> float:
-    """The module's objective, written out for one choice."""
+def objective(frames: list[Detections], chosen: tuple[int, ...], weights: np.ndarray) -> float:
+    """The module's objective, written out for one choice; weights are whole numbers."""
     seen = [(f, i) for f, i in zip(frames, chosen, strict=True) if len(f)]
+    weights = weights[[len(f) > 0 for f in frames]]
     sides = [np.sqrt(np.prod(f.boxes[:, 2:] - f.boxes[:, :2], axis=1)) for f, _ in seen]
     if not seen:
         return 0.0
-    usual = np.median([s.max() for s in sides])
+    usual = np.median(np.repeat([s.max() for s in sides], weights))
     most = max(s.max() for s in sides)
-    change = 4 * len(seen)
+    change = 4 * weights.sum()
     total, last = 0.0, None
     for t, ((f, i), side) in enumerate(zip(seen, sides, strict=True)):
         if i < 0:
             continue
         size, centre = side[i], (f.boxes[i, :2] + f.boxes[i, 2:]) / 2
-        total += f.scores[i] * size / most
+        total += weights[t] * f.scores[i] * size / most
         if f.scores[i] >= module.SURE and size >= usual / 2:
             total += 3 * change
         if last is not None:
@@ -60,16 +61,17 @@ def objective(frames: list[Detections], chosen: tuple[int, ...]) -> float:
 
 @pytest.mark.parametrize("memory", [1, 16])
 @settings(max_examples=80)
-@given(clip=clips)
-def test_nothing_beats_its_choice(memory: int, clip: list[list[Face]]) -> None:
+@given(clip=clips, weights=st.lists(st.integers(1, 5), min_size=6, max_size=6))
+def test_nothing_beats_its_choice(memory: int, clip: list[list[Face]], weights: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MEMORY", memory)
         frames = [frame(*faces) for faces in clip]
-        chosen = follow(frames)
-        best = max(
-            objective(frames, choice) for choice in product(*(range(-1, len(f)) for f in frames))
-        )
-        assert objective(frames, tuple(chosen)) == pytest.approx(best, rel=1e-6)
+        own = np.array(weights[: len(clip)], int)
+        chosen = follow(frames, own.astype(float))
+        choices = product(*(range(-1, len(f)) for f in frames))
+        best = max(objective(frames, choice, own) for choice in choices)
+        assert objective(frames, tuple(chosen), own) == pytest.approx(best, rel=1e-6)
+        assert np.array_equal(follow(frames), follow(frames, np.ones(len(clip))))
 
 
 @given(clip=clips, random=st.randoms(use_true_random=False))

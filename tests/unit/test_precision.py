@@ -123,6 +123,30 @@ def test_embeddings_are_near_those_of_fp32(name: str, precision: str) -> None:
     assert cosines(found, exact).min() >= 0.999
 
 
+class Residuals(nn.Module):
+    """Sums of which one part is the convolution's own input, or looked at again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.one, self.two = (nn.Conv2d(n, 8, 3, padding=1) for n in (3, 8, 8))
+        self.relu = nn.ReLU()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        own = self.relu(self.stem(pixels))
+        again = self.relu(self.one(own) + own)
+        other = self.relu(self.two(again) + own)
+        return torch.cat([again, other, own], 1).mean((2, 3))
+
+
+@needs_vnni
+def test_a_residual_that_is_looked_at_again_keeps_its_numbers_in_int8() -> None:
+    torch.manual_seed(1)
+    own = Residuals().eval().requires_grad_(False)
+    spec = Backbone(24, 32, Residuals, lambda batch: batch / 255, None)
+    exact, found = (Embedder(spec, own, CPU, kind).embed(CROPS) for kind in ("fp32", "int8"))
+    assert cosines(found, exact).min() >= 0.999
+
+
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_vnni)])
 @pytest.mark.parametrize("name", registry.names("backbones.models"))
 def test_an_embedding_hangs_on_its_crop_alone(name: str, precision: str) -> None:

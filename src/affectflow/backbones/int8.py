@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from skimage.data import astronaut
 from torch import nn
+from torch.ao.nn import quantized
+from torch.ao.nn.intrinsic import quantized as intrinsic
+from torch.fx import GraphModule
 
 from affectflow.backbones.spec import Backbone
 
@@ -59,7 +62,25 @@ def quantised(spec: Backbone, network: nn.Module) -> nn.Module:
         observed = prepare_fx(copy.deepcopy(network), kinds, (batch[:1],), backend_config=able)
         for part in batch.split(8):
             observed(part)
-        return convert_fx(observed, backend_config=able)
+        return _residuals_kept(convert_fx(observed, backend_config=able))
+
+
+def _residuals_kept(network: GraphModule) -> GraphModule:
+    """Copy residuals that are looked at again: a convolution that adds one writes its sum there."""
+    modules = dict(network.named_modules())
+    order = {node: place for place, node in enumerate(network.graph.nodes)}
+    adding = intrinsic.ConvAdd2d, intrinsic.ConvAddReLU2d
+    for node, place in order.items():
+        if not isinstance(modules.get(str(node.target)), adding):
+            continue
+        pixels, residual = node.args
+        own = isinstance(modules.get(str(residual.target)), quantized.Conv2d)
+        last = max(order.get(user, 0) for user in residual.users) == place
+        if not own or not last or pixels is residual:
+            with network.graph.inserting_before(node):
+                node.args = pixels, network.graph.call_method("clone", (residual,))
+    network.recompile()
+    return network
 
 
 def _faces(size: int) -> Iterator[np.ndarray]:

@@ -102,7 +102,8 @@ def _factors_folded(network: GraphModule) -> GraphModule:
     modules = dict(network.named_modules())
     for product in network.graph.find_nodes(op="call_function", target=operator.mul):
         seen, factor = product.args
-        convolution = modules.get(str(seen.target)) if isinstance(seen, Node) else None
+        is_module = isinstance(seen, Node) and seen.op == "call_module"
+        convolution = modules.get(str(seen.target)) if is_module else None
         calls = network.graph.find_nodes(op="call_module", target=getattr(seen, "target", None))
         if (
             isinstance(convolution, nn.Conv2d)

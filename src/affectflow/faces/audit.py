@@ -25,7 +25,8 @@ class Coverage:
     """How much of a clip shows a face.
 
     `status` and `detail` are decoding's (``ok``, ``short``, ``truncated``, ``undecodable``);
-    `frames` were looked at, `faces` of them show one, and `several` of them more than one.
+    of `frames`, `faces` show one, and `several` more than one. Who comes and goes beside a person
+    that is followed is seen in whole looks only: then `several` is an estimate.
     """
 
     clip_id: str

@@ -76,8 +76,8 @@ def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections],
     list of Detections
         One face or none per frame. A drawn one has the lower of two scores.
     numpy.ndarray
-        (frames,) int16: faces found in the frame; the lower of the two next whole looks' where it
-        got no such look.
+        (frames,) int16: faces found in the frame; where it got no such look, in the next one that
+        did, but none if one of both neighbours shows nobody.
     """
     whole: dict[int, Detections] = {}
     part: dict[int, Detections] = {}
@@ -91,17 +91,27 @@ def look_between(frames: int, every: int, look: Look) -> tuple[list[Detections],
         if wanted:
             whole |= zip(sorted(wanted), look(sorted(wanted), None), strict=True)
             whole = dict(sorted(whole.items()))
-            chosen = zip(whole.items(), follow([*whole.values()]), strict=True)
+            stand_for = _spans(np.array([*whole]))
+            chosen = zip(whole.items(), follow([*whole.values()], stand_for), strict=True)
             followed = {place: found.only(which) for (place, found), which in chosen}
         faces, wanted, near = followed.copy(), set(), {}
         for first, last in pairwise(followed):
             _fill(faces, first, last, every, part, wanted, near)
     counts = np.zeros(frames, np.int16)
     for first, last in pairwise(whole):
-        counts[first:last] = min(len(whole[first]), len(whole[last]))
+        if len(whole[first]) and len(whole[last]):
+            middle = (first + last) // 2
+            counts[first : middle + 1] = len(whole[first])
+            counts[middle + 1 : last] = len(whole[last])
     for place, found in whole.items():
         counts[place] = len(found)
     return [faces[place] for place in range(frames)], counts
+
+
+def _spans(places: np.ndarray) -> np.ndarray:
+    """Return how many frames each of some places, increasing, is the nearest of, (n,) float64."""
+    between = (places[1:] + places[:-1]) / 2
+    return np.diff(np.concatenate([places[:1] - 0.5, between, places[-1:] + 0.5]))
 
 
 def _fill(

@@ -41,8 +41,7 @@ class ClipFaces:
     score : numpy.ndarray
         (n,) float32 in 0..1; 0 without a face.
     face_count : numpy.ndarray
-        (n,) int16: faces found in the frame, or of the two next that were searched whole in the one
-        with fewer.
+        (n,) int16: faces found in the frame, or in the next one that was searched whole.
     mask : numpy.ndarray
         (n,) bool: whether the frame has a face.
     """

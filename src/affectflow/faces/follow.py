@@ -4,19 +4,21 @@ Choosing each frame's face by itself flips between people, and equal probabiliti
 dissertation several faces for one frame (Abraham 2022, section 5.1.3). Here a whole clip is decided
 at once: among all ways to choose at most one face per frame, the one with the greatest
 
-    sum over chosen faces of (value + COVER if credible)
+    sum over chosen faces of (weight * value + COVER if credible)
     - sum over consecutive chosen faces of CHANGE * jump
 
+- weight: how many frames a frame stands for, if not all were looked at; else 1.
 - value, in 0..1: score * size / largest size in the clip. Webcam subjects are near.
-- credible: score >= SURE, and at least half as large as a frame's largest face usually is (median).
+- credible: score >= SURE, and at least half as large as a frame's largest face usually is (weighted
+  median).
 - jump, in 0..1: 0 between boxes that overlap as one person's do (centres within NEAR face sizes);
   else their distance in face sizes, and in octaves of size, of FAR; 1 from FAR on, or where more
   than MEMORY frames with faces, the later one's included, have come since (of those looked at).
 
-With n frames that have faces, CHANGE = 4 n and COVER = 3 CHANGE. So a frame with a credible face
-gets a face; of such choices, the one with hardly more than the least jumping; of those, the nearest
-and surest. A doubtful face is taken where it continues a track, and is no reason to leave one. The
-size of a face is sqrt(width * height).
+With n the sum of the weights of frames that have faces, CHANGE = 4 n and COVER = 3 CHANGE. So a
+frame with a credible face gets a face; of such choices, the one with hardly more than the least
+jumping; of those, the nearest and surest. A doubtful face is taken where it continues a track, and
+is no reason to leave one. The size of a face is sqrt(width * height).
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ FAR = 4.0
 MEMORY = 16
 
 
-def follow(faces: Sequence[Detections]) -> np.ndarray:
+def follow(faces: Sequence[Detections], weights: np.ndarray | None = None) -> np.ndarray:
     """Choose one face per frame.
 
     An exact dynamic programme over the objective above (Viterbi's, over faces rather than frames),
@@ -43,6 +45,8 @@ def follow(faces: Sequence[Detections]) -> np.ndarray:
     ----------
     faces : sequence of Detections
         A clip's frames in order.
+    weights : numpy.ndarray, optional
+        (frames,) how many frames each stands for; 1 where none are given.
 
     Returns
     -------
@@ -58,8 +62,9 @@ def follow(faces: Sequence[Detections]) -> np.ndarray:
     scores = [faces[frame].scores[o].astype(float) for frame, o in zip(seen, order, strict=True)]
 
     centres, sizes = zip(*map(_centre_size, boxes), strict=True)
-    change = 4.0 * len(seen)
-    worth = _worth(scores, sizes, cover=3 * change)
+    weight = np.ones(len(seen)) if weights is None else weights[seen]
+    change = 4.0 * float(weight.sum())
+    worth = _worth(scores, sizes, weight, cover=3 * change)
 
     best: list[np.ndarray] = []  # per face: the best sum of a choice that ends with it
     before: list[list[tuple[int, int]]] = []
@@ -116,14 +121,22 @@ def _centre_size(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _worth(
-    scores: Sequence[np.ndarray], sizes: Sequence[np.ndarray], cover: float
+    scores: Sequence[np.ndarray], sizes: Sequence[np.ndarray], weights: np.ndarray, cover: float
 ) -> list[np.ndarray]:
-    largest = [size.max() for size in sizes]
-    usual, most = np.median(largest), max(largest)
+    largest = np.array([size.max() for size in sizes])
+    usual, most = _weighted_median(largest, weights), largest.max()
     return [
-        score * size / most + cover * ((score >= SURE) & (size >= usual / 2))
-        for score, size in zip(scores, sizes, strict=True)
+        weight * score * size / most + cover * ((score >= SURE) & (size >= usual / 2))
+        for score, size, weight in zip(scores, sizes, weights, strict=True)
     ]
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return what half of the weight is below, and half above; between two values, their mean."""
+    order = np.argsort(values)
+    below, half = np.cumsum(weights[order]), weights.sum() / 2
+    places = np.searchsorted(below, half, "left"), np.searchsorted(below, half, "right")
+    return float(values[order][list(places)].mean())
 
 
 def _jump(

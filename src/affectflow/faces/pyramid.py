@@ -133,6 +133,7 @@ def _span(
         rounded((end - WINDOW / 2) / STRIDE).clip(0, last).astype(np.int64)
         for rounded, end in ((np.ceil, low), (np.floor, high))
     )
+    to = np.maximum(from_, to)  # boxes too slim for a window's centre: the next one
     return from_, to, (to == last) & (size % STRIDE > 0)
 
 

@@ -10,7 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "facenet-pytorch", "opencv-python-headless", "av", "h5py")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "facenet-pytorch",
+    "numba",
+    "opencv-python-headless",
+    "av",
+    "h5py",
+)
 
 
 def sha256(path: Path | str) -> str:

@@ -82,7 +82,8 @@ class Mtcnn:
         """Return the faces of each image (H, W, 3) uint8 RGB; sizes may differ.
 
         As stock ``MTCNN.detect(image, landmarks=True)`` finds them, the largest first. Near boxes
-        the first network is shown only windows of about their sizes with their centres there.
+        the first network is shown only windows of about their sizes with their centres there, and
+        some around, to cut parts of one size out of a batch.
         """
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for place, image in enumerate(images):
