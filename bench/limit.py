@@ -36,7 +36,7 @@ from affectflow.backbones.weights import prepare
 from affectflow.commandline import keep_freed_memory, limit_threads
 from affectflow.dataset.tasks import DAISEE_TASKS
 from affectflow.faces.between import looks
-from affectflow.faces.clip import build_detectors, find_faces, iter_crops
+from affectflow.faces.clip import ClipFaces, build_detectors, find_faces, iter_crops
 from affectflow.faces.detect import detect_in_videos
 from affectflow.temporal.sequence_model import SequenceModel
 from affectflow.training.experiment import read_experiment
@@ -105,8 +105,8 @@ def codec(videos: Sequence[Path]) -> None:
             deque(file.decode(video=0), maxlen=0)
 
 
-def train(frames: int, dim: int) -> tuple[float, int]:
-    """Return the seconds per frame and operations of a training step: the dissertation's LSTM."""
+def of_training(per_second: float, frames: int = 100, dim: int = 512) -> dict[str, Any]:
+    """Return a row of a training step: the dissertation's LSTM on clips of some frames."""
     experiment = read_experiment({"fc_units": [512, 128]})
     model = SequenceModel(experiment.head, experiment.settings, dim, DAISEE_TASKS)
     batch = (
@@ -122,82 +122,86 @@ def train(frames: int, dim: int) -> tuple[float, int]:
 
     # The LSTM's weights meet each frame, forwards and twice backwards; later layers a clip's last.
     lstm = (own.numel() for name, own in model.head.named_parameters() if "lstm" in name)
-    per_frame = 6 * sum(lstm)
-    return seconds(step, 3) / (32 * frames), per_frame
+    count = 32 * frames
+    work = 6 * sum(lstm) * count
+    return row("train, LSTM", count, work, batch[0].nbytes, work / per_second, seconds(step, 3))
 
 
-def measure(
-    clips: dict[Path, np.ndarray], settings: dict[str, Any], precision: str, folder: Path
-) -> pandas.DataFrame:
-    """Return a row per stage: what it has to do per frame, the limit of that, and its time, ms."""
-    videos, frames = list(clips), sum(map(len, clips.values()))
+def row(
+    stage: str, count: int, operations: float, moved: float, limit: float, took: float
+) -> dict[str, Any]:
+    """Return a stage's work, bytes moved, limit and time (s), each per frame or face."""
+    each = {"G operations": operations / 1e9, "MB": moved / 1e6}
+    each |= {"limit ms": limit * 1e3, "ms": took * 1e3}
+    told = {name: value / count for name, value in each.items()}
+    return {"stage": stage} | told | {"of the limit": limit / took}
+
+
+def of_faces(
+    clips: dict[Path, np.ndarray],
+    settings: dict[str, Any],
+    per_second: float,
+    copied: float,
+    faces: Path,
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """Return rows of what detect_faces does, and its crops; write the shard of faces."""
+    videos, count = list(clips), sum(map(len, clips.values()))
     root = next(parent for parent in videos[0].parents if parent.name == "DataSet")
     names = [(video.stem, str(video.relative_to(root))) for video in videos]
-    weights, faces = folder / "weights.safetensors", folder / "faces.h5"
-    prepare(BACKBONE, {"weights": "random"}, 1, weights)
     detectors = build_detectors(settings["faces"], "cpu")
-    per_second, ceilings = bandwidth(), {kind: ceiling(kind) for kind in {"fp32", precision}}
-    told = ", ".join(f"{rate / 1e9:.0f} G/s in {kind}" for kind, rate in ceilings.items())
-    print(f"ceilings of a core: {told}; {per_second / 1e9:.1f} GB/s")
+    options = settings["faces"]
+    cut = options["crop_size"], options["margin"], options["align"]
 
-    read = [*iter_clips(names, root, settings["frames"])]
-    all_of_them = partial(deque, maxlen=0)
-    decode = seconds(lambda: all_of_them(iter_clips(names, root, settings["frames"])))
-    by_codec = seconds(lambda: codec(videos))
-    size = sum(video.stat().st_size for video in videos)
-    pixels = sum(image.size for clip in read for image in clip.images)
+    def decode() -> None:
+        deque(iter_clips(names, root, settings["frames"]), maxlen=0)
 
-    every = [looks(settings["faces"].get("every", "auto"), clip.time) for clip in read]
-
-    def look() -> list[Any]:
-        pairs = zip(read, every, strict=True)
-        return [find_faces(clip.images, detectors, each) for clip, each in pairs]
-
-    found = look()
-    look_products, look_time = operations(look), seconds(look)
-    cut = settings["faces"]["crop_size"], settings["faces"]["margin"], settings["faces"]["align"]
+    def look() -> list[ClipFaces]:
+        return [
+            find_faces(clip.images, detectors, looks(options["every"], clip.time)) for clip in read
+        ]
 
     def crops() -> list[np.ndarray]:
         pairs = zip(read, found, strict=True)
         each = (crop for clip, own in pairs for crop in iter_crops(clip.images, own, *cut))
         return [jpeg.encode(crop) for crop in each if crop is not None]
 
-    files, crop_time = crops(), seconds(crops)
+    decode_time, codec_time = seconds(decode, 2), seconds(partial(codec, videos), 2)
+    read = [*iter_clips(names, root, settings["frames"])]
+    found = look()
+    files = crops()
+    look_time, crop_time = seconds(look), seconds(crops)
+    whole = seconds(partial(detect_in_videos, names, root, *settings.values(), CPU, faces))
+
+    work = operations(look)
+    pixels = sum(image.size for clip in read for image in clip.images)
+    moved = pixels + sum(video.stat().st_size for video in videos)
     boxes = sum(float(np.ptp(own.box.reshape(-1, 2, 2), axis=1).prod(1).sum()) for own in found)
     cropped = 3 * boxes + len(files) * 3 * cut[0] ** 2 + sum(map(len, files))
-    whole = partial(detect_in_videos, names, root, *settings.values(), CPU, faces)
-    find = seconds(whole)
+    limits = codec_time, work / per_second, cropped / copied
+    return [
+        row("decode", count, 0, moved, limits[0], decode_time),
+        row("look for faces", count, work, pixels, limits[1], look_time),
+        row("cut and code faces", len(files), 0, cropped, limits[2], crop_time),
+        row("detect_faces, all", count, work, moved, sum(limits), whole),
+    ], files
 
+
+def of_embeddings(
+    precision: str, per_second: float, faces: Path, files: Sequence[np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return rows of what embed does with a shard of faces, whose crops are given."""
+    weights, target = faces.with_suffix(".safetensors"), faces.with_suffix(".embeddings")
+    prepare(BACKBONE, {"weights": "random"}, 1, weights)
     embedder = open_embedder(BACKBONE, weights, CPU, precision)
-    embed = seconds(partial(embed_shards, [faces], embedder, folder / "embeddings.h5"), 2)
     ready = torch.from_numpy(stack([jpeg.decode(file) for file in files], embedder.backbone.size))
-    exact = embedder.exact or embedder
-    products = operations(lambda: forward(exact, ready[:1])) * len(ready)
-    network = seconds(lambda: forward(embedder, ready), 2)
-    train_time, train_products = train(100, embedder.backbone.dim)
-
-    def row(stage: str, of: int, products: float, moved: float, limit: float, took: float) -> Any:
-        # Per frame that the stage sees: of those with a face, for faces.
-        each = {"G operations": products / 1e9, "MB": moved / 1e6}
-        each |= {"limit ms": limit * 1e3, "ms": took * 1e3}
-        told = {name: value / of for name, value in each.items()}
-        return {"stage": stage} | told | {"of the limit": limit / took}
-
-    n, k, fp32 = frames, len(files), ceilings["fp32"]
-    look_limit, crop_limit = look_products / fp32, cropped / per_second
-    embed_limit = products / ceilings[precision]
-    all_limits = by_codec + look_limit + crop_limit
-    return pandas.DataFrame(
-        [
-            row("decode", n, 0, size + pixels, by_codec, decode),
-            row("look for faces", n, look_products, pixels, look_limit, look_time),
-            row("cut and code faces", k, 0, cropped, crop_limit, crop_time),
-            row("detect_faces, all", n, look_products, size + pixels, all_limits, find),
-            row("network", k, products, 0, embed_limit, network),
-            row("embed, all", k, products, sum(map(len, files)), embed_limit, embed),
-            row("train, LSTM", 1, train_products, 0, train_products / fp32, train_time),
-        ]
-    )
+    network = seconds(partial(forward, embedder, ready), 2)
+    whole = seconds(partial(embed_shards, [faces], embedder, target), 2)
+    count, exact = len(files), embedder.exact or embedder
+    work = operations(partial(forward, exact, ready[:1])) * count
+    return [
+        row("network", count, work, ready.nbytes, work / per_second, network),
+        row("embed, all", count, work, sum(map(len, files)), work / per_second, whole),
+    ]
 
 
 @torch.inference_mode()
@@ -226,7 +230,13 @@ def main() -> None:
     print(describe("cpu"))
     with tempfile.TemporaryDirectory() as top:
         precision = choose(given.precision, CPU)
-        table = measure(clips, settings, precision, Path(top))
+        copied, rates = bandwidth(), {kind: ceiling(kind) for kind in {"fp32", precision}}
+        told = ", ".join(f"{rate / 1e9:.0f} G/s in {kind}" for kind, rate in rates.items())
+        print(f"ceilings of a core: {told}; {copied / 1e9:.1f} GB/s")
+        faces = Path(top) / "faces.h5"
+        rows, files = of_faces(clips, settings, rates["fp32"], copied, faces)
+        rows += of_embeddings(precision, rates[precision], faces, files)
+        table = pandas.DataFrame([*rows, of_training(rates["fp32"])])
     print(f"{len(clips)} clips, {given.frames} frames each; {precision}; per frame, or face:")
     print(table.round(3).to_string(index=False))
 
