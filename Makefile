@@ -19,9 +19,9 @@ test: $(READY)
 check: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"
 
-# Against the stock pipeline; more: .venv/bin/python bench/speed.py --help
+# Against the stock pipeline; such as BENCH="--clips 12 --frames 300 --precision int8 --direct"
 bench: demo/corpus
-	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/speed.py $(BENCH)
 
 lint: $(READY)
 	$(BIN)/ruff check .
