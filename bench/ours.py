@@ -32,6 +32,8 @@ class Ours:
     settings : mapping
         The config's `frames` and `faces`. Without `on_disk`, decoding is part of detection.
     backbone, device, precision : str
+    threads : int
+        CPU threads that feed a GPU.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class Ours:
         backbone: str,
         device: str,
         precision: str,
+        threads: int,
     ) -> None:
-        self.settings, self.device = settings, torch.device(device)
-        self.embedder = open_embedder(backbone, weights, self.device, precision)
+        self.settings, self.device, self.threads = settings, torch.device(device), threads
+        self.embedder = open_embedder(backbone, weights, self.device, precision, threads)
 
     def find(self, videos: Sequence[Path], faces: Path) -> tuple[dict[str, float], int]:
         """Decode and detect a shard of videos; return seconds, and the faces found."""
@@ -55,11 +58,13 @@ class Ours:
             frames = faces.with_suffix(".frames")
             extract_shard(clips, root, self.settings["frames"], frames)
             times.append(time.perf_counter())
-            detect_shard(frames, self.settings["faces"], self.device, faces)
+            own = self.settings["faces"]
+            detect_shard(frames, own, self.device, faces, threads=self.threads)
             frames.unlink()
         else:
             times.append(times[0])
-            detect_in_videos(clips, root, *self.settings.values(), self.device, faces)
+            how = *self.settings.values(), self.device, faces
+            detect_in_videos(clips, root, *how, threads=self.threads)
         times.append(time.perf_counter())
         with open_complete(faces, FACES) as file:
             count = int(file["mask"][:].sum())

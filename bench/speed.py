@@ -67,10 +67,11 @@ def begin_stock(weights: Path, least: int, device: str) -> None:
 
 
 def begin_ours(weights: Path, settings: dict[str, Any], precision: str, device: str) -> None:
-    """Load affectflow into one of its processes: one core, as its jobs have."""
+    """Load affectflow into one of its processes: one core, as its jobs have, or all and a GPU."""
     limit_threads(1)
     keep_freed_memory()
-    worker["ours"] = Ours(weights, settings, BACKBONE, device, precision)
+    threads = 1 if device == "cpu" else CORES
+    worker["ours"] = Ours(weights, settings, BACKBONE, device, precision, threads)
 
 
 def stock(video: Path, chosen: np.ndarray) -> tuple[Looked, Outcome]:

@@ -31,20 +31,27 @@ class Busy:
     def __enter__(self) -> None:
         """Wait for the turn."""
         self._turn.acquire()
-        if self.device.type == "cuda":
-            self._given.append((_clock(), _clock()))
-            self._given[-1][0].record()
+        try:
+            if self.device.type == "cuda":
+                self._given.append((_clock(), _clock()))
+                self._given[-1][0].record()
+        except BaseException:
+            self._turn.release()
+            raise
         self._began = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         """Let the next one work."""
-        if self.device.type == "cuda":
-            self._given[-1][1].record()
-            while self._given and self._given[0][1].query():
-                self._take()
-        else:
-            self._seconds += time.monotonic() - self._began
-        self._turn.release()
+        try:
+            if self.device.type == "cuda":
+                self._given[-1][1].record()
+                while self._given and self._given[0][1].query():
+                    self._take()
+            else:
+                self._seconds += time.monotonic() - self._began
+        finally:
+            # Also of a GPU that failed, or other threads would wait for it forever.
+            self._turn.release()
 
     @property
     def seconds(self) -> float:

@@ -51,8 +51,21 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
         sys.exit(f"{ERROR}{damage.move_aside()}")
     except UserError as error:
         sys.exit(f"{ERROR}{error}")
+    except RuntimeError as error:
+        if not _gpu_is_full(error):
+            raise
+        full = UserError(
+            f"the GPU's memory is full: {str(error).splitlines()[0]}",
+            "Let no other job use it, or ask for one with more: see gpu_model in the profile.",
+        )
+        sys.exit(f"{ERROR}{full}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.info(done_line(time.monotonic() - start, peak, _peak_gpu_mib()))
+
+
+def _gpu_is_full(error: RuntimeError) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _peak_gpu_mib() -> float | None:

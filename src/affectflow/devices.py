@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 import torch
 
 from affectflow.errors import UserError, did_you_mean
+
+log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -35,6 +38,13 @@ def choose(device: str) -> torch.device:
         "cpu": True,
     }
     if device == "auto":
+        if os.environ.get("SLURM_JOB_GPUS") and not found["cuda"]:
+            log.warning(
+                "SLURM gave this job a GPU, and torch %s finds none: is the driver (nvidia-smi) "
+                "too old for CUDA %s? It goes on without",
+                torch.__version__,
+                torch.version.cuda,
+            )
         return torch.device(next(name for name, here in found.items() if here))
     if not found[device]:
         raise UserError(
@@ -43,6 +53,15 @@ def choose(device: str) -> torch.device:
             "or install a torch build that fits this machine's driver.",
         )
     return torch.device(device)
+
+
+def full_float32() -> None:
+    """Have GPUs multiply whole float32 numbers, in this process from now on.
+
+    In convolutions torch's default is TF32, which keeps 10 bits of each factor.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @contextmanager

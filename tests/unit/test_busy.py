@@ -98,6 +98,36 @@ def test_threads_take_turns_also_after_a_failure() -> None:
     assert most == 1
 
 
+class Lost(Event):
+    """One of a GPU that fails: at the first or second thing that is asked of it."""
+
+    asked, at_most = 0, 0
+
+    def record(self) -> None:
+        Lost.asked += 1
+        if Lost.asked > Lost.at_most:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        super().record()
+
+
+@pytest.mark.parametrize("at_most", [0, 1])
+def test_a_gpu_that_fails_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, at_most: int
+) -> None:
+    monkeypatch.setattr(busy, "_clock", lambda: Lost(Gpu()))
+    monkeypatch.setattr(Lost, "asked", 0)
+    monkeypatch.setattr(Lost, "at_most", at_most)
+    device = Busy(torch.device("cuda"))
+
+    def work() -> None:
+        with device:
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(work) for _ in range(4)]
+        assert all(isinstance(one.exception(timeout=10), RuntimeError) for one in done)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="it times a GPU: no GPU here")
 def test_a_gpu_works_after_it_was_given_work() -> None:
     device, gpu = Busy(torch.device("cuda")), torch.device("cuda")

@@ -28,3 +28,27 @@ def test_freed_memory_waits_for_the_next_batch() -> None:
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert faults("kept") < 100 < faults("given back")
+
+
+FAILS = """
+from argparse import ArgumentParser
+import torch
+from affectflow.commandline import run
+def main(arguments):
+    raise {error}
+run(ArgumentParser(), main)
+"""
+
+
+def test_a_full_gpu_is_told_without_a_traceback() -> None:
+    def said(error: str) -> str:
+        command = [sys.executable, "-c", FAILS.format(error=error)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 1
+        return done.stderr
+
+    text = "CUDA out of memory. Tried to allocate 2.00 GiB."
+    full = said(f"torch.OutOfMemoryError({text!r} + chr(10) + 'Process 7')")
+    assert full.startswith(f"error: the GPU's memory is full: {text}\n")
+    assert "Traceback" not in full and "Process 7" not in full
+    assert "Traceback" in said(f"RuntimeError({text!r})")

@@ -8,6 +8,7 @@ from facenet_pytorch import MTCNN
 from skimage.data import astronaut
 
 from affectflow.faces.detection import Detections
+from affectflow.faces.detectors import mtcnn
 from affectflow.faces.detectors.mtcnn import build
 from affectflow.faces.pyramid import first_scale
 from affectflow.faces.resample import integral_images
@@ -55,6 +56,30 @@ def test_a_batch_of_sizes_gives_what_stock_gives_each(min_size: int) -> None:
     for faces, image in zip(found[:-1], images[:-1], strict=True):
         assert_stock(faces, image, min_size)
         assert [a.dtype for a in (faces.boxes, faces.landmarks, faces.scores)] == [np.float32] * 3
+
+
+@pytest.mark.parametrize(("together", "least"), [(64, 16), (16, 1)])
+def test_candidates_that_fill_a_batch_change_nothing(
+    together: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU gets them; whatever their number, it is shown few numbers of them."""
+    detector = build({"min_size": 20}, "cpu")
+    wanted = detector.detect(crowd())
+    shown = set()
+
+    def standard(pixels: torch.Tensor) -> torch.Tensor:
+        shown.add(len(pixels))
+        return before(pixels)
+
+    before = mtcnn._standard
+    monkeypatch.setattr(mtcnn, "_standard", standard)
+    monkeypatch.setitem(mtcnn.CANDIDATES, "cpu", together)
+    monkeypatch.setitem(mtcnn.FILLED, "cpu", least)
+    for here, there in zip(detector.detect(crowd()), wanted, strict=True):
+        assert here.boxes == pytest.approx(there.boxes, abs=1e-3)
+        assert here.landmarks == pytest.approx(there.landmarks, abs=1e-3)
+    sizes = {size for size in (1, 2, 4, 8, 16, 32, 64) if least <= size <= together}
+    assert shown <= sizes and together in shown
 
 
 def test_landmarks_are_eyes_nose_and_mouth_as_seen() -> None:

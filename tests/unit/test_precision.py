@@ -64,6 +64,15 @@ def test_a_gpu_says_what_a_cpu_says(name: str) -> None:
         assert cosines(found, exact).min() >= 0.999
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="it asks a GPU: no GPU here")
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_gpus_numbers_do_not_hang_on_how_many_crops_there_are(precision: str) -> None:
+    gpu, spec = torch.device("cuda"), backbone("resnet18")
+    embedder = Embedder(spec, network("resnet18").to(gpu), gpu, precision)
+    alone, among = embedder.embed(CROPS[:1]), embedder.embed(CROPS * 40)
+    np.testing.assert_array_equal(alone[0], among[0])
+
+
 @pytest.mark.parametrize(("precision", "says"), [("fp61", "fp16"), ("fp16", "auto")])
 def test_what_a_device_is_not_made_for(precision: str, says: str) -> None:
     with pytest.raises(UserError, match=precision) as error:

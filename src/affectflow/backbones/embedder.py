@@ -18,6 +18,7 @@ from affectflow.backbones.precision import choose, in_dtype, quickened
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone, load
 from affectflow.busy import Busy
+from affectflow.devices import full_float32
 from affectflow.provenance.content import sha256
 from affectflow.video import jpeg
 
@@ -64,6 +65,7 @@ class Embedder:
         threads: int = 1,
         said: Mapping[str, str] | None = None,
     ) -> None:
+        full_float32()
         self.backbone = backbone
         self.network = quickened(backbone, network, precision)
         self.device, self.precision = device, precision
@@ -72,6 +74,8 @@ class Embedder:
         self.cuda = device.type == "cuda"
         self.threads = threads if self.cuda else 0
         self.batch = INT8_BATCH if precision == "int8" else BATCH.get(device.type, BATCH["cpu"])
+        # A GPU's sums are in another order for another number of crops.
+        self.least = self.batch if self.cuda else LEAST_BATCH
         self.exact = None if precision == "fp32" else Embedder(backbone, network, device)
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -103,20 +107,20 @@ class Embedder:
         images = ahead(pixels, items, self.threads, 2 * self.batch)
         waiting: deque[Callable[[], np.ndarray]] = deque()
         while batch := [*islice(images, self.batch)]:
-            filled = batch + batch[-1:] * (LEAST_BATCH - len(batch))
+            filled = batch + batch[-1:] * (self.least - len(batch))
             # A GPU is given the next batch before the last one's embeddings are waited for.
-            waiting.append(self._begin(np.stack(filled), len(batch)))
+            waiting.append(self._begin(filled, len(batch)))
             if len(waiting) > self.cuda:
                 yield from waiting.popleft()()
         for finish in waiting:
             yield from finish()
 
     @torch.inference_mode()
-    def _begin(self, pixels: np.ndarray, wanted: int) -> Callable[[], np.ndarray]:
+    def _begin(self, pixels: Sequence[np.ndarray], wanted: int) -> Callable[[], np.ndarray]:
         """Give the device a batch; return what waits for the embeddings wanted of it."""
-        batch = torch.from_numpy(pixels)
-        if self.cuda:
-            batch = batch.pin_memory()
+        shape = len(pixels), *pixels[0].shape
+        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=self.cuda)
+        np.stack(pixels, out=batch.numpy())
         with self.busy:
             batch = batch.to(self.device, non_blocking=self.cuda)
             found = run(self.backbone, self.network, batch, self.precision)[:wanted]

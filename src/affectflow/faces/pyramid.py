@@ -83,7 +83,10 @@ def pyramid(
         else:
             parts = around.parts(scale, size)
         for shown, first, shape in parts:
-            image, corner = (torch.from_numpy(each).to(integral.device) for each in (shown, first))
+            image, corner = (
+                torch.from_numpy(each).to(integral.device, non_blocking=True)
+                for each in (shown, first)
+            )
             pixels = part_means(integral, image, size, corner * STRIDE, shape)
             yield Level(scale, pixels, image, corner)
         scale *= STEP

@@ -43,7 +43,7 @@ class Feed:
 
         `clips` (B,) int64 are places in the data, on the CPU.
         """
-        at = clips.to(self.device)
+        at = clips.to(self.device, non_blocking=True)
         if self.resident is None:
             embedding = torch.from_numpy(self.data.read(clips.numpy())).to(self.device)
         else:

@@ -6,7 +6,7 @@ Its pixels differ from libjpeg's by a few levels, as it smooths colours another 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 import numpy as np
@@ -35,8 +35,25 @@ def decode(files: Sequence[np.ndarray | bytes], device: torch.device) -> list[np
     """Return JPEG files, at least one, as RGB images (H, W, 3) uint8; sizes may differ."""
     # Copied: torch warns of arrays that may not be written to.
     data = [torch.from_numpy(np.array(np.frombuffer(file, np.uint8))) for file in files]
-    images = decode_jpeg(data, ImageReadMode.RGB, device)
-    return [image.permute(1, 2, 0).contiguous().cpu().numpy() for image in images]
+    stream = _stream(device)
+    with torch.cuda.stream(stream):
+        images = decode_jpeg(data, ImageReadMode.RGB, device)
+        # Both kept until the copies are done: other threads decode in this stream, too.
+        rows = [image.permute(1, 2, 0).contiguous() for image in images]
+        found = [image.to("cpu", non_blocking=True) for image in rows]
+    if stream:
+        stream.synchronize()
+    return [image.numpy() for image in found]
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return the stream that decodes, and so owns the memory that nvJPEG writes to.
+
+    It writes at once. Memory of the detector's stream may be free for torch's allocator, and
+    still be read by work that the GPU has not come to.
+    """
+    return torch.cuda.Stream(device) if torch.cuda.is_available() else None
 
 
 def why_not(device: torch.device) -> str:

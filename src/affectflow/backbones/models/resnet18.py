@@ -23,7 +23,8 @@ def build() -> nn.Module:
 
 def preprocess(pixels: Tensor) -> Tensor:
     """Scale 0..255 to ImageNet's mean 0 and deviation 1 per channel."""
-    return (pixels / 255 - MEAN.to(pixels.device)) / STD.to(pixels.device)
+    mean, deviation = (own.to(pixels.device, non_blocking=True) for own in (MEAN, STD))
+    return (pixels / 255 - mean) / deviation
 
 
 BACKBONE = Backbone(

@@ -8,6 +8,7 @@ Here each image of a batch gets what stock `MTCNN.detect` gives it alone.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from facenet_pytorch.models.utils.detect_face import bbreg, rerec
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from affectflow.devices import full_float32
 from affectflow.faces.detection import Detections
 from affectflow.faces.prelu import fuse
 from affectflow.faces.proposals import Proposals
@@ -34,6 +36,13 @@ OUTPUTS = {1: (4, 2), 2: (4, 10, 2)}
 
 CANDIDATES = {"cpu": 48, "cuda": 4096}
 """Candidates that the second and third network see at a time: as many as a CPU's cache holds."""
+
+FILLED = {"cuda": 64}
+"""Candidates that are shown at least, and from there a power of two of them: a GPU's convolutions
+are planned anew for each number of images that they did not meet before."""
+
+PLANS = "TORCH_CUDNN_V8_API_LRU_CACHE_LIMIT", "1000"
+"""Torch's variable for how many of those plans it keeps: its own 10,000 take 2 GB of a job's."""
 
 MEMORY = {"cpu": 128 * 2**20, "cuda": 2 * 2**30}
 """Bytes that a batch of images may take, by kind of device. More does not make a CPU quicker."""
@@ -63,6 +72,8 @@ class Mtcnn:
 
     def __init__(self, min_size: int, thresholds: tuple[float, ...], device: torch.device) -> None:
         """Load the networks."""
+        full_float32()
+        os.environ.setdefault(*PLANS)
         stock = MTCNN(device=device).eval().requires_grad_(False)
         self.propose = Proposals(stock.pnet, CENTRE, SCALE)
         # Convolutions and pooling of so few channels are up to four times as fast in this order.
@@ -127,7 +138,8 @@ class Mtcnn:
             of = windows[:, 0]
             image, corner = level.image[of], (windows[:, 1:] + level.first[of]).flip(1) * STRIDE + 1
             ends = torch.cat([corner, corner + WINDOW - 1], 1)
-            boxes = (ends / level.scale).floor()
+            # Of a number torch's GPUs multiply with the reciprocal: another pixel, at times.
+            boxes = (ends / torch.full((), level.scale, device=self.device)).floor()
             boxes = torch.cat([boxes, scores[:, None], moves], 1)
             # These boxes have whole coordinates, which a batched suppression offsets exactly.
             keep = batched_nms(boxes[:, :4], boxes[:, 4], image, 0.5)
@@ -141,7 +153,7 @@ class Mtcnn:
 
     def _refine(self, integral: Tensor, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         boxes, image, (moves, scores) = self._look(integral, boxes, image, 1, 24)
-        passed = scores[:, 1] > self.thresholds[1]
+        passed = _places(scores[:, 1] > self.thresholds[1])
         boxes = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1)
         image, moves = image[passed], moves[passed]
         keep = suppress(boxes[:, :4], boxes[:, 4], image, 0.7, "union")
@@ -151,7 +163,7 @@ class Mtcnn:
         self, integral: Tensor, boxes: Tensor, image: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         boxes, image, (moves, points, scores) = self._look(integral, boxes, image, 2, 48)
-        passed = scores[:, 1] > self.thresholds[2]
+        passed = _places(scores[:, 1] > self.thresholds[2])
         boxes = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1)
         image, moves, points = image[passed], moves[passed], points[passed]
         side = (boxes[:, 2:4] - boxes[:, :2] + 1)[:, None]
@@ -166,19 +178,36 @@ class Mtcnn:
         """Show a network its candidates; return those that touch their image, and its outputs."""
         height, width = integral.shape[1] - 1, integral.shape[2] - 1
         corners = boxes[:, :4].long()
-        last = corners.new_tensor([width, height])
-        windows = torch.cat([corners[:, :2].clamp(min=1) - 1, corners[:, 2:].minimum(last)], 1)
-        inside = (windows[:, 2:] > windows[:, :2]).all(1)
+        first = corners[:, :2].clamp(min=1) - 1
+        ends = corners[:, 2:3].clamp(max=width), corners[:, 3:].clamp(max=height)
+        windows = torch.cat([first, *ends], 1)
+        inside = _places((windows[:, 2:] > windows[:, :2]).all(1))
         boxes, image, windows = boxes[inside], image[inside], windows[inside]
         if not len(image):
             # The networks take no empty batch.
             return boxes, image, [boxes.new_empty(0, width) for width in OUTPUTS[network]]
         together = CANDIDATES.get(self.device.type, CANDIDATES["cpu"])
+        shown = self._filled(image), self._filled(windows)
         outputs = [
             self.closer[network](_standard(area_means(integral, of, at, (side, side))))
-            for of, at in zip(image.split(together), windows.split(together), strict=True)
+            for of, at in zip(*(each.split(together) for each in shown), strict=True)
         ]
-        return boxes, image, [torch.cat(parts) for parts in zip(*outputs, strict=True)]
+        found = [torch.cat(parts)[: len(image)] for parts in zip(*outputs, strict=True)]
+        return boxes, image, found
+
+    def _filled(self, candidates: Tensor) -> Tensor:
+        """Return (n, ...), and of the last as many more as `FILLED` asks for."""
+        kind = self.device.type
+        rest = len(candidates) % CANDIDATES[kind] if kind in FILLED else 0
+        if not rest:
+            return candidates
+        more = max(FILLED[kind], 1 << (rest - 1).bit_length()) - rest
+        return torch.cat([candidates, candidates[-1:].expand(more, *candidates.shape[1:])])
+
+
+def _places(which: Tensor) -> Tensor:
+    """Return where (n,) bool is true: each indexing with it would wait for a GPU anew."""
+    return which.nonzero()[:, 0]
 
 
 def _standard(pixels: Tensor) -> Tensor:
