@@ -79,6 +79,9 @@ def test_a_job_that_is_told_to_go_puts_itself_into_the_queue_again(
     controller = lab.start("teacher")
     job = after_an_epoch(controller)
     lab.cluster.run("scancel", "--signal=USR2", job)
+    state = "squeue", "--noheader", "--format=%T", f"--jobs={job}"
+    controller.until(lambda: "PENDING" in lab.cluster.run(*state))
+    lab.cluster.hurry(job)
     run = controller.finish()
     assert run.code == 0, run.out
     assert submitted(lab) == [job], "it is the same one"
