@@ -76,6 +76,22 @@ def test_one_of_them_fails(sharing: Callable[..., Lab], undisturbed: Lab) -> Non
     assert "logs/train/lstm.log" not in planned.out
 
 
+def test_slurm_requeues_their_job(
+    sharing: Callable[..., Lab], undisturbed: Lab, finished: Study
+) -> None:
+    lab = sharing(**EXPERIMENTS)
+    controller = lab.start("experiments")
+    job, _ = controller.running("train")
+    lab.cluster.run("scontrol", "requeue", job)
+    controller.until(lambda: job in lab.queue("train", "PENDING"))
+    lab.cluster.hurry(job)
+    run = controller.finish()
+    assert run.code == 0, run.out
+    assert len(accounted(lab)) == 1, "it is the same one"
+    assert lab.predictions("lstm") == undisturbed.predictions("lstm")
+    assert lab.predictions("other") == finished.predictions("other")
+
+
 def test_several_gpus_for_one_at_a_time_are_refused(sharing: Callable[..., Lab]) -> None:
     lab = sharing(**EXPERIMENTS)
     lab.edit(PROFILE, "  - gpu=1\n", "")
