@@ -26,6 +26,7 @@ class Busy:
         self._turn = Lock()
         self._began = 0.0
         self._seconds = 0.0
+        self._now: tuple[torch.cuda.Event, torch.cuda.Event]
         self._given: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
 
     def __enter__(self) -> None:
@@ -33,8 +34,8 @@ class Busy:
         self._turn.acquire()
         try:
             if self.device.type == "cuda":
-                self._given.append((_clock(), _clock()))
-                self._given[-1][0].record()
+                self._now = _clock(), _clock()
+                self._now[0].record()
         except BaseException:
             self._turn.release()
             raise
@@ -44,7 +45,8 @@ class Busy:
         """Let the next one work."""
         try:
             if self.device.type == "cuda":
-                self._given[-1][1].record()
+                self._now[1].record()
+                self._given.append(self._now)
                 while self._given and self._given[0][1].query():
                     self._take()
             else:

@@ -55,7 +55,7 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
         if not _gpu_is_full(error):
             raise
         full = UserError(
-            f"the GPU's memory is full: {str(error).splitlines()[0]}",
+            f"a GPU's memory is full: {str(error).splitlines()[0]}",
             "Let no other job use it, or ask for one with more: see gpu_model in the profile.",
         )
         sys.exit(f"{ERROR}{full}")
@@ -65,7 +65,11 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
 
 def _gpu_is_full(error: RuntimeError) -> bool:
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(error, torch.OutOfMemoryError)
+    if torch is None:
+        return False
+    # The second where other jobs left no room for CUDA itself.
+    lost = isinstance(error, getattr(torch, "AcceleratorError", ()))
+    return isinstance(error, torch.OutOfMemoryError) or (lost and "out of memory" in str(error))
 
 
 def _peak_gpu_mib() -> float | None:

@@ -39,11 +39,13 @@ def choose(device: str) -> torch.device:
     }
     if device == "auto":
         if os.environ.get("SLURM_JOB_GPUS") and not found["cuda"]:
+            made_for = torch.version.cuda
             log.warning(
-                "SLURM gave this job a GPU, and torch %s finds none: is the driver (nvidia-smi) "
-                "too old for CUDA %s? It goes on without",
+                "SLURM gave this job a GPU that torch %s does not find, and it goes on without: %s",
                 torch.__version__,
-                torch.version.cuda,
+                f"is the driver (nvidia-smi) too old for CUDA {made_for}?"
+                if made_for
+                else "this torch is built without CUDA",
             )
         return torch.device(next(name for name, here in found.items() if here))
     if not found[device]:

@@ -48,7 +48,9 @@ def test_a_full_gpu_is_told_without_a_traceback() -> None:
         return done.stderr
 
     text = "CUDA out of memory. Tried to allocate 2.00 GiB."
-    full = said(f"torch.OutOfMemoryError({text!r} + chr(10) + 'Process 7')")
-    assert full.startswith(f"error: the GPU's memory is full: {text}\n")
-    assert "Traceback" not in full and "Process 7" not in full
+    for kind in ("OutOfMemoryError", "AcceleratorError"):
+        full = said(f"torch.{kind}({text!r} + chr(10) + 'Process 7')")
+        assert full.startswith(f"error: a GPU's memory is full: {text}\n")
+        assert "Traceback" not in full and "Process 7" not in full
     assert "Traceback" in said(f"RuntimeError({text!r})")
+    assert "Traceback" in said("torch.AcceleratorError('CUDA error: an illegal memory access')")

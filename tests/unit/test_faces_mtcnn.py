@@ -162,8 +162,8 @@ def test_a_gpu_finds_what_a_cpu_finds() -> None:
         found += build({"min_size": min_size}, "cuda").detect(seen, near)
         wanted += build({"min_size": min_size}, "cpu").detect(seen, near)
         for here, there in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(here.boxes, there.boxes, atol=1)
-            np.testing.assert_allclose(here.landmarks, there.landmarks, atol=1)
+            np.testing.assert_allclose(here.boxes, there.boxes, atol=0.05)
+            np.testing.assert_allclose(here.landmarks, there.landmarks, atol=0.05)
 
 
 def test_mtcnn_s_own_example(shared: Path) -> None:

@@ -77,6 +77,9 @@ class Embedder:
         # A GPU's sums are in another order for another number of crops.
         self.least = self.batch if self.cuda else LEAST_BATCH
         self.exact = None if precision == "fp32" else Embedder(backbone, network, device)
+        if self.exact:
+            # Compared with on a few crops: a whole batch in fp32 may be what a GPU has no room for.
+            self.exact.batch = self.exact.least = LEAST_BATCH
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Embed crops.

@@ -205,7 +205,7 @@ def batch_loss(
         scale = experiment.jitter * model.standardise.std
         embedding, mask = augment.jitter(embedding, mask, scale)
     if experiment.mixup:
-        other = torch.randperm(len(levels)).to(levels.device, non_blocking=True)
+        other = torch.randperm(len(levels)).to(levels.device)
         share = augment.draw_share(experiment.mixup).to(levels.device)
         embedding, mask = augment.mixup(embedding, mask, other, share)
     scores = model(embedding, mask)

@@ -42,7 +42,7 @@ FILLED = {"cuda": 64}
 are planned anew for each number of images that they did not meet before."""
 
 PLANS = "TORCH_CUDNN_V8_API_LRU_CACHE_LIMIT", "1000"
-"""Torch's variable for how many of those plans it keeps: its own 10,000 take 2 GB of a job's."""
+"""Torch's variable for how many of those plans each thread keeps: its own 10,000 take 2 GB."""
 
 MEMORY = {"cpu": 128 * 2**20, "cuda": 2 * 2**30}
 """Bytes that a batch of images may take, by kind of device. More does not make a CPU quicker."""
