@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from speed import CHECKOUT, choose_clips
+from clips import CHECKOUT, as_shard, choose_clips
 
 from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder, run, stack
@@ -47,8 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as top:
         folder, cpu = Path(top), torch.device("cpu")
         frames, faces = folder / "frames.h5", folder / "faces.h5"
-        root = next(iter(clips)).parents[3]
-        videos = [(clip.stem, str(clip.relative_to(root))) for clip in clips]
+        videos, root = as_shard(clips)
         began = time.perf_counter()
         extract_shard(videos, root, sampling, frames)
         detect_shard(frames, config["faces"], cpu, faces)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from clips import CHECKOUT, choose_clips
 from parity import SAME, overlap
-from speed import CHECKOUT, choose_clips
 
 from affectflow.faces.between import look_between
 from affectflow.faces.clip import build_detectors

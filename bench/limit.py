@@ -24,7 +24,8 @@ import numpy as np
 import pandas
 import torch
 import yaml
-from speed import BACKBONE, CHECKOUT, choose_clips, describe
+from clips import CHECKOUT, as_shard, choose_clips
+from speed import BACKBONE, describe
 from torch import Tensor, nn
 from torch.ao.nn import quantized
 from torch.utils.flop_counter import FlopCounterMode
@@ -146,8 +147,7 @@ def of_faces(
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """Return rows of what detect_faces does, and its crops; write the shard of faces."""
     videos, count = list(clips), sum(map(len, clips.values()))
-    root = next(parent for parent in videos[0].parents if parent.name == "DataSet")
-    names = [(video.stem, str(video.relative_to(root))) for video in videos]
+    names, root = as_shard(videos)
     detectors = build_detectors(settings["faces"], "cpu")
     options = settings["faces"]
     cut = options["crop_size"], options["margin"], options["align"]

@@ -19,7 +19,8 @@ from typing import Any
 import av
 import torch
 import yaml
-from speed import BACKBONE, CHECKOUT, choose_clips
+from clips import CHECKOUT, choose_clips
+from speed import BACKBONE
 
 from affectflow.backbones.embed import embed_shards
 from affectflow.backbones.embedder import open_embedder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from clips import as_shard
 from looked import STAGES, Looked
 
 from affectflow.backbones.embed import embed_shards
@@ -50,9 +50,7 @@ class Ours:
 
     def find(self, videos: Sequence[Path], faces: Path) -> tuple[dict[str, float], int]:
         """Decode and detect a shard of videos; return seconds, and the faces found."""
-        root = Path(os.path.commonpath(videos))
-        root = root if root.is_dir() else root.parent
-        clips = [(video.stem, str(video.relative_to(root))) for video in videos]
+        clips, root = as_shard(videos)
         times = [time.perf_counter()]
         if self.settings["frames"]["on_disk"]:
             frames = faces.with_suffix(".frames")

@@ -20,14 +20,13 @@ import numpy as np
 import pandas
 import torch
 import yaml
-from speed import CHECKOUT, choose_clips
+from clips import CHECKOUT, as_shard, choose_clips
 
 from affectflow import registry
 from affectflow.backbones.embedder import Embedder, stack
-from affectflow.backbones.precision import PRECISIONS, choose, cosines
+from affectflow.backbones.precision import able, cosines
 from affectflow.backbones.weights import backbone
 from affectflow.commandline import keep_freed_memory, limit_threads
-from affectflow.errors import UserError
 from affectflow.faces.detect import detect_in_videos
 from affectflow.shards.faces import CONTENT as FACES
 from affectflow.shards.files import open_complete
@@ -39,9 +38,7 @@ CPU = torch.device("cpu")
 def faces(frames: int, clips: int) -> list[np.ndarray]:
     """Return the crops of the corpus's clips."""
     config = yaml.safe_load((CHECKOUT / "config" / "config.yaml").read_text())
-    found = choose_clips(frames, clips)
-    root = next(iter(found)).parents[3]
-    names = [(video.stem, str(video.relative_to(root))) for video in found]
+    names, root = as_shard(choose_clips(frames, clips))
     sampling = config["frames"] | {"per_clip": frames, "on_disk": False}
     with tempfile.TemporaryDirectory() as top:
         shard = Path(top) / "faces.h5"
@@ -55,10 +52,9 @@ def measure(name: str, crops: Sequence[np.ndarray], repeats: int) -> list[dict[s
     torch.manual_seed(1)
     spec = backbone(name)
     network = spec.build().eval().requires_grad_(False)
-    able = [precision for precision in PRECISIONS[1:] if _able(precision)]
-    embedders = {each: Embedder(spec, network, CPU, each) for each in able}
+    embedders = {each: Embedder(spec, network, CPU, each) for each in able(CPU)}
     ready = [*stack(crops, spec.size)]
-    seconds: dict[str, list[float]] = {each: [] for each in able}
+    seconds: dict[str, list[float]] = {each: [] for each in embedders}
     found = {each: embedder.embed(ready) for each, embedder in embedders.items()}
     for _ in range(repeats):
         for each, embedder in embedders.items():
@@ -67,7 +63,7 @@ def measure(name: str, crops: Sequence[np.ndarray], repeats: int) -> list[dict[s
             seconds[each].append(time.perf_counter() - began)
     exact = found["fp32"]
     rows = []
-    for each in able:
+    for each in embedders:
         times = np.array(seconds["fp32"]) / seconds[each]
         rows.append(
             {
@@ -83,14 +79,6 @@ def measure(name: str, crops: Sequence[np.ndarray], repeats: int) -> list[dict[s
             }
         )
     return rows
-
-
-def _able(precision: str) -> bool:
-    try:
-        return choose(precision, CPU) == precision
-    except UserError as error:
-        print(error)
-        return False
 
 
 def main() -> None:

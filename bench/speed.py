@@ -16,7 +16,6 @@ import os
 import platform
 import resource
 import statistics
-import sys
 import tempfile
 import textwrap
 import time
@@ -33,6 +32,7 @@ import numpy as np
 import pandas
 import torch
 import yaml
+from clips import CHECKOUT, choose_clips
 from looked import STAGES, Looked
 from ours import Ours, read
 from parity import compare
@@ -41,14 +41,10 @@ from stock import Stock
 from affectflow.backbones.weights import prepare
 from affectflow.commandline import keep_freed_memory, limit_threads
 from affectflow.provenance.content import versions
-from affectflow.video.decode import plan_clip
-from affectflow.video.sampling import Sampling
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-CHECKOUT = Path(__file__).parents[1]
-CORPORA = (CHECKOUT.parent / "shared" / "corpus", CHECKOUT / "demo" / "corpus")
 FOUND = "decode and detect"
 SHARD = 2
 """Clips that one of affectflow's jobs decodes and detects."""
@@ -93,21 +89,6 @@ def embed(faces: Sequence[Path], embeddings: Path) -> Outcome:
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def choose_clips(frames: int, most: int, within: str = "") -> dict[Path, np.ndarray]:
-    """Return clips that decode, spread over the corpus or a folder in it, and sampled frames."""
-    root = next((root for root in CORPORA if root.is_dir()), None)
-    if root is None:
-        sys.exit("no clips: make demo/corpus first")
-    found = {}
-    for video in sorted((root / "DataSet" / within).rglob("*.*")):
-        plan = plan_clip(video, Sampling(per_clip=frames))
-        if plan.status in ("ok", "short"):
-            found[video] = plan.frame_index
-    every = max(len(found) / most, 1.0)
-    kept = {int(place * every) for place in range(most)}
-    return {video: index for place, (video, index) in enumerate(found.items()) if place in kept}
 
 
 @contextmanager

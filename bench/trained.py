@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,59 +21,24 @@ import numpy as np
 import pandas
 import torch
 import yaml
+from clips import CHECKOUT, as_shard, choose_clips
 from facenet_pytorch import MTCNN
 from parity import SAME, overlap
-from speed import CHECKOUT, choose_clips
 
 from affectflow.backbones.embedder import Embedder
-from affectflow.backbones.precision import PRECISIONS, choose, cosines
+from affectflow.backbones.precision import able, cosines
 from affectflow.backbones.weights import backbone
 from affectflow.commandline import keep_freed_memory, limit_threads
-from affectflow.demo.expressions import write_expressions
-from affectflow.errors import UserError
+from affectflow.demo.teacher import extractor, train_on_generated_faces
 from affectflow.faces.between import looks
 from affectflow.faces.clip import build_detectors, find_faces, iter_crops
-from affectflow.teacher.faces import read_face
-from affectflow.teacher.index import read_index, write_index
-from affectflow.teacher.settings import read_settings
-from affectflow.teacher.training import train_teacher
 from affectflow.video import jpeg
 from affectflow.video.direct import iter_clips
 
 CPU = torch.device("cpu")
 SPEC = backbone("fecnet")
-SETTINGS = {"epochs": 4, "batch_size": 4, "learning_rate": 0.0007, "schedule": "cosine", "seed": 5}
-SIDE = 80
-"""Of the faces that it learns, px: a quarter of the time. The network is convolutional."""
-
 EVERY = 6
 """Frames from one that is embedded to the next."""
-
-
-def trained(folder: Path) -> torch.nn.Module:
-    """Return the backbone, trained on generated expressions and triplets."""
-    write_expressions(folder, identities=60, per_identity=8, triplets=480)
-    fec, affectnet = folder / "fec", folder / "affectnet"
-    table = "faceexp-comparison-data-{}-public.csv"
-    tables = {split: fec / table.format(split) for split in ("train", "test")}
-    places = {
-        "fec": {**tables, "images": fec / "images"},
-        "affectnet": {
-            "train": affectnet / "train_set",
-            "validation": affectnet / "validation.csv",
-            "images": affectnet,
-        },
-    }
-    told = {name: {key: str(path) for key, path in own.items()} for name, own in places.items()}
-    write_index({**told, "base": "random"}, folder / "index")
-    data, settings = read_index(folder / "index"), read_settings({**SETTINGS, "alpha": 1.0})
-    small = replace(SPEC, size=SIDE)
-    done = train_teacher(data, settings, folder / "checkpoint", read=cache(read_face), spec=small)
-    accuracy = {name: round(own["accuracy"], 3) for name, own in done.metrics.items()}
-    print(f"fecnet, trained; of people it never saw: {accuracy}", flush=True)
-    network = SPEC.build().eval().requires_grad_(False)
-    network.load_state_dict({name: done.weights[name] for name in network.state_dict()})
-    return network
 
 
 def crops(
@@ -84,8 +47,7 @@ def crops(
     """Return clips, and stock's and our crop of the face that was followed, in some frames."""
     stock = MTCNN(image_size=SPEC.size, post_process=False).eval()
     detectors = build_detectors(settings["faces"], "cpu")
-    root = next(iter(clips)).parents[3]
-    names = [(video.stem, str(video.relative_to(root))) for video in clips]
+    names, root = as_shard(clips)
     of, theirs, ours = list[str](), list[np.ndarray](), list[np.ndarray]()
     for clip in iter_clips(names, root, settings["frames"]):
         found = find_faces(clip.images, detectors, looks(settings["faces"]["every"], clip.time))
@@ -130,16 +92,14 @@ def main() -> None:
     config = yaml.safe_load((CHECKOUT / "config" / "config.yaml").read_text())
     config["frames"] |= {"per_clip": given.frames, "on_disk": False}
     with tempfile.TemporaryDirectory() as top:
-        network = trained(Path(top))
+        trained = train_on_generated_faces(Path(top))
+    network = extractor(trained)
+    accuracy = {name: round(own["accuracy"], 3) for name, own in trained.metrics.items()}
+    print(f"fecnet, trained; of people it never saw: {accuracy}", flush=True)
     of, theirs, ours = crops(choose_clips(given.frames, given.clips), config)
     there = Embedder(SPEC, network, CPU).embed(theirs)
     rows = []
-    for precision in PRECISIONS[1:]:
-        try:
-            choose(precision, CPU)
-        except UserError as error:
-            print(error)
-            continue
+    for precision in able(CPU):
         here = Embedder(SPEC, network, CPU, precision).embed(ours)
         rows.append({"precision": precision, "crops": len(of)} | compare(of, here, there))
     print(pandas.DataFrame(rows).round(4).to_string(index=False))

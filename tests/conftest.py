@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from affectflow.demo.corpus import generate, write_corpus
 from affectflow.demo.empty import write_empty_daisee
 from affectflow.demo.expressions import write_expressions
 from affectflow.demo.plan import plan_corpus
+from affectflow.demo.teacher import train_on_generated_faces
+from affectflow.teacher.training import Trained
 
 # How long an example takes is the machine's matter.
 settings.register_profile("affectflow", deadline=None)
@@ -123,6 +126,18 @@ def expressions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("expressions")
     write_expressions(root, identities=12, per_identity=4, triplets=24)
     return root
+
+
+@pytest.fixture(scope="session")
+def taught(once: Once) -> tuple[Path, Trained]:
+    """Extractor 1, trained on generated faces, and the folder of what it was trained on."""
+
+    def make(folder: Path) -> None:
+        trained = train_on_generated_faces(folder)
+        (folder / "trained.pickle").write_bytes(pickle.dumps(trained))
+
+    folder = once("taught", make)
+    return folder, pickle.loads((folder / "trained.pickle").read_bytes())
 
 
 @pytest.fixture

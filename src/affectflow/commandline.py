@@ -67,9 +67,9 @@ def _gpu_is_full(error: RuntimeError) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    # The second where other jobs left no room for CUDA itself.
-    lost = isinstance(error, getattr(torch, "AcceleratorError", ()))
-    return isinstance(error, torch.OutOfMemoryError) or (lost and "out of memory" in str(error))
+    if isinstance(error, torch.AcceleratorError):  # other jobs may leave no room for CUDA itself
+        return "out of memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError)
 
 
 def _peak_gpu_mib() -> float | None:

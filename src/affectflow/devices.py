@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from affectflow.errors import UserError, did_you_mean
@@ -66,30 +67,44 @@ def full_float32() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+def stacked(images: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
+    """Return images (n, H, W, 3) uint8 on the CPU, from where a copy to that device is quickest.
+
+    Parameters
+    ----------
+    images : sequence of numpy.ndarray
+        n images (H, W, 3) uint8 of one size, at least one.
+    device : torch.device
+    """
+    shape = len(images), *images[0].shape
+    # From pinned memory a copy to a GPU runs beside what it computes.
+    batch = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=batch.numpy())
+    return batch
+
+
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
     """Compute deterministically, in full float32, on a stated number of CPU threads.
 
     Thread counts decide the order of sums, and so the last bits; TF32 would keep 10 bits of each
     factor. Numbers too small for a float32's full precision count as zero: on a CPU they cost ten
-    times as much, and training makes many. What was set before comes back at the end; of the last,
-    torch's default.
+    times as much, and training makes many. Threads and determinism are at the end what they were
+    before, small numbers torch's default; TF32 stays forbidden.
     """
     # cuBLAS repeats its sums in one order only with a workspace of fixed size (NVIDIA's manual).
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
-        torch.backends.cudnn.allow_tf32,
     )
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.allow_tf32 = False
+    full_float32()
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.backends.cudnn.allow_tf32 = before[2]
         torch.set_flush_denormal(False)

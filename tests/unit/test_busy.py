@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from needs import needs_gpu
 
 from affectflow import busy
 from affectflow.busy import Busy
@@ -138,7 +139,7 @@ def test_a_gpu_that_fails_leaves_nobody_waiting(
     assert device.seconds == 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="it times a GPU: no GPU here")
+@needs_gpu
 def test_a_gpu_works_after_it_was_given_work() -> None:
     device, gpu = Busy(torch.device("cuda")), torch.device("cuda")
     matrix = torch.rand(4096, 4096, device=gpu)

@@ -21,7 +21,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it is about glibc")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="shows a setting of glibc, which only Linux has"
+)
 def test_freed_memory_waits_for_the_next_batch() -> None:
     def faults(how: str) -> int:
         command = [sys.executable, "-c", FAULTS, how]

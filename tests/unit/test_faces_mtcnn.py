@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from facenet_pytorch import MTCNN
+from needs import needs_gpu
 from skimage.data import astronaut
 
 from affectflow.faces.detection import Detections
@@ -148,7 +149,7 @@ def test_near_a_box_nobody_is_found_elsewhere() -> None:
     assert [len(one) for one in detector.detect([crowd()[2]] * 2, nowhere)] == [0, 0]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU is compared with a CPU: none here")
+@needs_gpu
 def test_a_gpu_finds_what_a_cpu_finds() -> None:
     images = [astronaut(), astronaut()[::-1].copy(), astronaut()[:300, 40:]]
     sums = [integral_images(images[:2], torch.device(name)).cpu() for name in ("cpu", "cuda")]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needs import needs_gpu
 from torch import nn
 from torch.nn import functional
 
@@ -44,15 +45,14 @@ def test_auto_asks_the_cpu() -> None:
     assert choose("fp32", CPU) == "fp32"
 
 
-@pytest.mark.skipif(VNNI, reason="this CPU is made for int8: that it is refused shows on others")
-def test_int8_is_refused_by_a_cpu_that_is_not_made_for_it() -> None:
+def test_a_cpu_without_the_instructions_computes_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert choose("auto", CPU) == "fp32"
     with pytest.raises(UserError, match="not made for int8"):
         choose("int8", CPU)
 
 
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="it compares a GPU with a CPU: no GPU here"
-)
+@needs_gpu
 @pytest.mark.parametrize("name", registry.names("backbones.models"))
 def test_a_gpu_says_what_a_cpu_says(name: str) -> None:
     gpu, spec = torch.device("cuda"), backbone(name)
@@ -64,7 +64,7 @@ def test_a_gpu_says_what_a_cpu_says(name: str) -> None:
         assert cosines(found, exact).min() >= 0.999
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="it asks a GPU: no GPU here")
+@needs_gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_gpus_numbers_do_not_hang_on_how_many_crops_there_are(precision: str) -> None:
     gpu, spec = torch.device("cuda"), backbone("resnet18")

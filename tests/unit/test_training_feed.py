@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from needs import needs_gpu
 from training_sequences import sequences
 
 from affectflow.training import feed as module
@@ -30,10 +31,8 @@ def batches(device: torch.device, fits: bool, monkeypatch: pytest.MonkeyPatch) -
     return [tensor.cpu().numpy().tobytes() for tensor in given]
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda"])
+@pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 def test_batches_are_the_same_either_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "cuda" and not torch.cuda.is_available():
-        pytest.skip("needs an NVIDIA GPU")
     device = torch.device(name)
     resident, read = (batches(device, fits, monkeypatch) for fits in (True, False))
     assert resident == read == batches(CPU, True, monkeypatch)

@@ -14,7 +14,6 @@ from training_job import job
 from training_sequences import TASKS, arrays, predictions, sequences, train
 
 from affectflow.dataset.tasks import write_tasks
-from affectflow.devices import choose
 from affectflow.errors import UserError
 from affectflow.shards.embeddings import CONTENT
 from affectflow.shards.files import TEXT, create
@@ -171,16 +170,3 @@ def test_predictions_do_not_depend_on_the_batch(fitted):
     one, all_ = predictions(fitted.model, data, batch=1), predictions(fitted.model, data, batch=500)
     columns = ["p_0", "p_1", "p_2"]
     np.testing.assert_allclose(one[columns], all_[columns], atol=2e-6)
-
-
-def test_device_is_what_torch_finds():
-    assert choose("cpu") == CPU
-    found = choose("auto").type
-    if torch.cuda.is_available():
-        assert found == "cuda"
-    else:
-        assert found in {"mps", "cpu"}
-        with pytest.raises(UserError, match="cuda is asked for"):
-            choose("cuda")
-    with pytest.raises(UserError, match="unknown device 'gpu'"):
-        choose("gpu")

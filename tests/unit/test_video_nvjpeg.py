@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needs import needs_gpu
 from skimage.data import astronaut
 from torch import Tensor
 from torchvision.io import decode_jpeg
@@ -66,12 +67,14 @@ def test_why_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nvjpeg.why_not(GPU).endswith("torchvision not compiled with nvJPEG support")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="it shows what is told without a GPU")
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="shows what is told on a machine without a GPU"
+)
 def test_torchvision_itself_says_why_not() -> None:
     assert nvjpeg.why_not(GPU)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="it asks a GPU to decode: no GPU here")
+@needs_gpu
 def test_a_gpus_pixels_are_near() -> None:
     assert nvjpeg.why_not(GPU) == ""
     image = astronaut()

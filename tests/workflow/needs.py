@@ -6,6 +6,11 @@ import os
 from typing import NoReturn
 
 import pytest
+import torch
+
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs an NVIDIA GPU, and torch finds none here"
+)
 
 
 def lacking(reason: str) -> NoReturn:

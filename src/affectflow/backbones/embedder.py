@@ -18,7 +18,7 @@ from affectflow.backbones.precision import choose, in_dtype, quickened
 from affectflow.backbones.spec import Backbone
 from affectflow.backbones.weights import backbone, load
 from affectflow.busy import Busy
-from affectflow.devices import full_float32
+from affectflow.devices import full_float32, stacked
 from affectflow.provenance.content import sha256
 from affectflow.video import jpeg
 
@@ -49,6 +49,8 @@ class Embedder:
         CPU threads that make crops ready while a GPU computes.
     said : mapping
         Which backbone and weights these are: attributes of what is embedded.
+    batch : int or None
+        Crops that go through the network at once; None for as many as suit the device.
 
     Attributes
     ----------
@@ -64,6 +66,7 @@ class Embedder:
         precision: str = "fp32",
         threads: int = 1,
         said: Mapping[str, str] | None = None,
+        batch: int | None = None,
     ) -> None:
         full_float32()
         self.backbone = backbone
@@ -73,13 +76,14 @@ class Embedder:
         self.said = dict(said or {}) | {"precision": precision}
         self.cuda = device.type == "cuda"
         self.threads = threads if self.cuda else 0
-        self.batch = INT8_BATCH if precision == "int8" else BATCH.get(device.type, BATCH["cpu"])
+        usual = INT8_BATCH if precision == "int8" else BATCH.get(device.type, BATCH["cpu"])
+        self.batch = batch or usual
         # A GPU's sums are in another order for another number of crops.
         self.least = self.batch if self.cuda else LEAST_BATCH
-        self.exact = None if precision == "fp32" else Embedder(backbone, network, device)
-        if self.exact:
-            # Compared with on a few crops: a whole batch in fp32 may be what a GPU has no room for.
-            self.exact.batch = self.exact.least = LEAST_BATCH
+        # Asked about few crops: a whole batch in fp32 may be what a GPU has no room for.
+        self.exact = (
+            None if precision == "fp32" else Embedder(backbone, network, device, batch=LEAST_BATCH)
+        )
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Embed crops.
@@ -121,9 +125,7 @@ class Embedder:
     @torch.inference_mode()
     def _begin(self, pixels: Sequence[np.ndarray], wanted: int) -> Callable[[], np.ndarray]:
         """Give the device a batch; return what waits for the embeddings wanted of it."""
-        shape = len(pixels), *pixels[0].shape
-        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=self.cuda)
-        np.stack(pixels, out=batch.numpy())
+        batch = stacked(pixels, self.device)
         with self.busy:
             batch = batch.to(self.device, non_blocking=self.cuda)
             found = run(self.backbone, self.network, batch, self.precision)[:wanted]

@@ -45,31 +45,33 @@ def choose(precision: str, device: torch.device) -> str:
         raise UserError(
             f"precision: unknown precision '{precision}'", did_you_mean(precision, PRECISIONS)
         )
-    able = {"fp32", *_able(device)}
+    known = able(device)
     if precision == "auto":
-        return next(name for name in ("fp16", "bf16", "fp32") if name in able)
-    if precision not in able:
+        return next(name for name in ("fp16", "bf16", "fp32") if name in known)
+    if precision not in known:
         raise UserError(
             f"precision: this {device.type} device is not made for {precision}",
-            f"Set precision: auto, or one of {', '.join(sorted(able))}.",
+            f"Set precision: auto, or one of {', '.join(known)}.",
         )
     return precision
 
 
-def _able(device: torch.device) -> set[str]:
+def able(device: torch.device) -> list[str]:
+    """Return the precisions that a device is made for, the most exact first."""
+    found = ["fp32"]
     if device.type == "cuda":
-        found = {"fp16"} if torch.cuda.get_device_capability(device) >= TENSOR_CORES else set()
+        if torch.cuda.get_device_capability(device) >= TENSOR_CORES:
+            found.append("fp16")
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            found.add("bf16")
-        return found
+            found.append("bf16")
     if device.type == "cpu":
         has = torch.cpu.get_capabilities()
-        found = {"bf16"} if has.get("avx512_bf16") or has.get("amx_bf16") else set()
+        if has.get("avx512_bf16") or has.get("amx_bf16"):
+            found.append("bf16")
         # Without these instructions the kernels of int8 lose sums to saturation.
         if has.get("avx512_vnni") or has.get("avx_vnni"):
-            found.add("int8")
-        return found
-    return set()
+            found.append("int8")
+    return found
 
 
 def quickened(spec: Backbone, network: nn.Module, precision: str) -> nn.Module:

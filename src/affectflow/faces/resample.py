@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from affectflow.compiled import compiled
+from affectflow.devices import stacked
 
 
 def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tensor:
@@ -33,10 +34,7 @@ def integral_images(images: Sequence[np.ndarray], device: torch.device) -> Tenso
         pixels are exact all the same.
     """
     if device.type == "cuda":
-        shape = len(images), *images[0].shape
-        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        np.stack(images, out=pixels.numpy())
-        pixels = pixels.to(device, non_blocking=True)
+        pixels = stacked(images, device).to(device, non_blocking=True)
         sums_there = pixels.cumsum(1, dtype=torch.int32).cumsum(2, dtype=torch.int32)
         return functional.pad(sums_there, (0, 0, 1, 0, 1, 0))
     height, width, channels = images[0].shape
