@@ -14,9 +14,11 @@ from torch.nn import functional
 from affectflow import registry
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.temporal.decide import Decision, median
+from affectflow.temporal.decide import Decision, expected_level, median
 from affectflow.temporal.objective import Objective
 from affectflow.temporal.settings import LOSSES, loss_settings
+from affectflow.training.predict import DECIMALS
+from affectflow.training.validation import validate
 
 NAMES = registry.names(LOSSES)
 LEVELS = Task("engagement", "ordinal", ("0", "1", "2", "3"))
@@ -60,6 +62,41 @@ def test_coral_levels_share_one_direction() -> None:
     p = found.probabilities([scores])[0]
     by_paper = (torch.sigmoid(scores) > 0.5).sum(1)
     assert median(p.double().numpy()).tolist() == by_paper.tolist()
+
+
+def scores_of(above: list[float]) -> torch.Tensor:
+    return torch.logit(torch.tensor([above], dtype=torch.float64))
+
+
+def test_corals_level_is_the_papers_where_thresholds_cross() -> None:
+    scores = scores_of([0.4, 0.6, 0.2])
+    p = module("coral").probabilities(scores)
+    np.testing.assert_allclose(p[0], [0.4, 0.2, 0.2, 0.2])
+    assert median(p.numpy()).tolist() == [1]
+    # The history's figures are of the same rule.
+    assert validate([scores], torch.tensor([[1]]), Objective("coral", [LEVELS]))[
+        "validation_accuracy"
+    ] == pytest.approx(1)
+
+
+STEP = st.floats(1e-4, 20) | st.floats(-20, -1e-4)
+
+
+@given(scores=st.lists(STEP, min_size=1, max_size=5))
+def test_corals_and_corns_levels_are_the_papers_whatever_the_scores(scores: list[float]) -> None:
+    """Cao et al. 2020, eq. 1; Shi et al. 2021, section 3.4: rank = 1 + how many are above .5."""
+    x = torch.tensor([scores])
+    steps = {"coral": torch.sigmoid(x), "corn": torch.sigmoid(x).cumprod(1)}
+    assert (steps["corn"].diff() <= 0).all(), "CORN's steps can't cross"
+    for name, above in steps.items():
+        # Levels are taken from probabilities as they are written: what that rounds away is lost.
+        if ((above - 0.5).abs() < 1e-5).any():
+            continue
+        p = module(name).probabilities(x).double().numpy().round(DECIMALS)
+        assert (p >= 0).all() and p.sum() == pytest.approx(1, abs=1e-5)
+        assert median(p).tolist() == (above > 0.5).sum(1).tolist()
+        assert p[0, median(p)[0]] > 0
+        assert expected_level(p) == pytest.approx(float(above.sum()), abs=1e-4)
 
 
 def test_corn_is_the_papers_equation_7() -> None:

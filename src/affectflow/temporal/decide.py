@@ -1,8 +1,9 @@
 """From the probabilities of levels to one level.
 
-`mode` is the most probable level. `median` is the level at which the probability of being above
-falls to one half, the rule of CORAL and CORN (Cao et al. 2020, eq. 1). `calibrated` cuts the
-expected level at thresholds that score the best macro-F1 on the validation split.
+`mode` is the most probable level. `median` is how many steps are passed with a probability above
+one half, the rule of CORAL and CORN (Cao et al. 2020, eq. 1; their losses turn steps into
+probabilities of levels that keep this number). `calibrated` cuts the expected level at thresholds
+that score the best macro-F1 on the validation split.
 """
 
 from __future__ import annotations

@@ -15,9 +15,13 @@ def steps(level: Tensor, scores: Tensor) -> Tensor:
 def from_above(above: Tensor) -> Tensor:
     """Return the levels' probabilities (n, K) from those of being above each step (n, K-1).
 
-    Where the steps' probabilities do not fall, a difference is negative; it is taken for zero.
+    Where the steps' probabilities cross, as .4, .6, .2 do, they are no distribution's. They are
+    then put in falling order (Chernozhukov, Fernandez-Val and Galichon 2010, *Econometrica* 78(3),
+    section 2.1). As many of them are above one half as before, so that the distribution's median
+    is the level that CORAL's paper counts; and their sum, the expected level, stays.
     """
-    ends = above.new_ones(len(above), 1), above.new_zeros(len(above), 1)
-    edges = torch.cat([ends[0], above, ends[1]], dim=1)
-    p = (edges[:, :-1] - edges[:, 1:]).clamp(min=0)
-    return p / p.sum(1, keepdim=True)
+    falling = above.sort(dim=1, descending=True).values
+    edges = torch.cat(
+        [above.new_ones(len(above), 1), falling, above.new_zeros(len(above), 1)], dim=1
+    )
+    return edges[:, :-1] - edges[:, 1:]

@@ -1,7 +1,9 @@
 """CORAL: one direction, a threshold per step (Cao, Mirjalili and Raschka 2020).
 
 Sections 3.3 and 3.4: all K-1 binary tasks "is the level above k" share one weight vector and have
-a bias each. At the optimum the biases fall, so that the answers do not contradict each other.
+a bias each. At the optimum the biases fall (theorem 1), so that the answers do not contradict
+each other; on the way there they may. The level is how many answers are above one half (eq. 1):
+the median of `probabilities`, whether or not the answers contradict each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """CORN: each step asked of the clips that passed the one before (Shi, Cao and Raschka 2021).
 
 Sections 3.3 and 3.4: score k is the logit of ``P(y > k | y > k-1)``, and the chain rule makes the
-probabilities of being above fall whatever the scores.
+probabilities of being above fall whatever the scores. The level is how many of these are above one
+half (section 3.4), the median of `probabilities`.
 """
 
 from __future__ import annotations
