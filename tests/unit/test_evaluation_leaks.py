@@ -125,6 +125,65 @@ def test_copies_within_a_split_are_no_leak_and_hide_none():
     assert flagged(find_leaks(embedding, mask, names, clips))["clip_id"].to_list() == ["c120"]
 
 
+def with_copies(embedding, mask, names, clips, times, noise, renamed=False, share=1.0):
+    """Add copies of the clips of all splits, each to its own split."""
+    rng = np.random.default_rng(5)
+    parts = [(embedding, mask, names, clips)]
+    some = np.flatnonzero(rng.random(len(names)) < share)
+    for turn in range(times):
+        size = noise * np.abs(embedding.astype(float)).mean()
+        more = embedding[some] + size * rng.normal(size=embedding[some].shape)
+        table = clips.iloc[some].assign(clip_id=[f"{names[i]}-{turn}" for i in some])
+        if renamed:
+            table["subject"] += " again"
+        kept = mask[some]
+        parts.append((more.astype(np.float16) * kept[..., None], kept, [*table["clip_id"]], table))
+    embeddings, masks, names_, tables = zip(*parts, strict=True)
+    every = [name for part in names_ for name in part]
+    return np.concatenate(embeddings), np.concatenate(masks), every, pd.concat(tables)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.1])
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize(
+    "how", [{}, {"each": 1}, {"each": 2}, {"within": 0.1}, {"person": 0.0, "within": 1.0}]
+)
+def test_many_copies_within_a_split_hide_none_in_another(how, times, noise):
+    embedding, mask, names, clips = corpus(seed=2, **how)
+    alone = find_leaks(embedding, mask, names, clips)
+    assert flagged(alone).empty
+    assert flagged(find_leaks(*with_copies(embedding, mask, names, clips, times, noise))).empty
+    # One clip of each later split is a changed one of train: by less, or by more, than the copies.
+    test, validation = (
+        int(np.flatnonzero(clips["split"] == s)[0]) for s in SUBJECTS if s != "train"
+    )
+    embedding, mask = copied(embedding, mask, 1, test, noise=0.05)
+    embedding, mask = copied(embedding, mask, 2, validation, noise=0.2)
+    found = find_leaks(*with_copies(embedding, mask, names, clips, times, noise))
+    hit = flagged(found)
+    assert {name[:4] for name in hit["clip_id"]} == {names[test], names[validation]}
+    assert len(hit) == 2 * (times + 1)
+    assert {name[:4] for name in hit["nearest_clip_id"]} <= {names[1], names[2], names[test]}
+    assert found.threshold > 0.3 * alone.threshold
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_copies_under_other_names_within_a_split_hide_none_in_another(share, noise):
+    embedding, mask, names, clips = corpus(seed=2)
+    embedding, mask = copied(embedding, mask, 3, 85, noise=0.2)
+    crowd = with_copies(embedding, mask, names, clips, 2, noise, renamed=True, share=share)
+    hit = flagged(find_leaks(*crowd))
+    assert {name[:4] for name in hit["clip_id"]} == {"c085"}
+
+
+def test_the_mean_distance_is_that_of_all_pairs():
+    vector = clip_vectors(*corpus()[:2]).vector
+    group = np.repeat([0, 1, 2], [1, 9, 140])
+    expected = [cdist(vector[group == g], vector[group == g], "cosine").mean() for g in group]
+    np.testing.assert_allclose(module._mean_distance(vector, group), expected, atol=1e-6)
+
+
 def test_a_person_under_two_names_is_found():
     embedding, mask, names, clips = corpus(within=0.1)
     # Half of a training subject's clips are called a test subject's.

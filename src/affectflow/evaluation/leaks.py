@@ -14,8 +14,12 @@ between different clips within one split, so that neither can hold a leak betwee
   as near as one person's clips, and the more clips there are to choose from, the nearer the nearest
   is: the first alone would then flag every other clip.
 
-Medians, not low percentiles: copies within a split, of which a data set may have one in a hundred,
-drag a low percentile to 0 and would hide every other copy. The tenth is a margin: where chance
+Copies within a split, which are no leak, say nothing of how near different clips are: both
+yardsticks pass over pairs that are nearer than 1/200 of the mean distance between two clips of the
+split, and the first also over those nearer than a tenth of the mean distance between two clips of
+the subject. That is next to no pair where there are no copies.
+
+The tenth is a margin: where chance
 alone decides who is near, in d directions, it flags a share of about 0.7 / 10^(d / 2), which is 7
 clips in 100,000 for d = 8. Without two subjects in a split there is no telling what is near, and
 only exact duplicates are flagged: clips whose frames have the same embeddings to the byte.
@@ -52,6 +56,8 @@ NOT_FLAGGED = "not_flagged"
 VERDICTS = (SHARED_SUBJECT, EXACT_DUPLICATE, NEAR_DUPLICATE, NOT_FLAGGED)
 
 MARGIN = 0.1
+COPY_OF_SUBJECT, COPY_OF_SPLIT = 0.1, 0.005  # of the mean distance between two of its clips
+ROUNDING = 1e-6  # of a cosine distance in float32
 SHOWN = 10  # of those that are not flagged
 READ_BYTES = 64 * 2**20
 BLOCK = 1024  # clips on each side of a block of distances
@@ -208,6 +214,7 @@ def nearest(
     pool: NDArray[np.int64],
     allowed: Allowed | None = None,
     block: int = BLOCK,
+    least: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Find each query's nearest clip of a pool by cosine distance, block by block.
 
@@ -221,6 +228,8 @@ def nearest(
         Of a column of queries (b, 1) and a row of the pool (c,): which pairs count, (b, c) bool.
     block : int
         Clips on each side of a block.
+    least : numpy.ndarray, optional
+        (q,) float64: for each query, pairs that are nearer than this do not count.
 
     Returns
     -------
@@ -230,6 +239,8 @@ def nearest(
         (q,) float64, 1 - cosine; NaN where no pair is allowed.
     """
     place = np.full(len(queries), -1)
+    most = np.full(len(queries), np.inf) if least is None else 1 - least
+    most[most > 1 - ROUNDING] = np.inf
     closest = np.full(len(queries), -np.inf, dtype=np.float32)
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
@@ -238,6 +249,7 @@ def nearest(
             cosine = vector[queries[rows]] @ vector[columns].T
             if allowed is not None:
                 cosine[~allowed(queries[rows, None], columns)] = -np.inf
+            cosine[cosine > most[rows, None]] = -np.inf
             best = cosine.argmax(axis=1)
             value = cosine[np.arange(len(best)), best]
             better = value > closest[rows]
@@ -252,22 +264,45 @@ def nearest(
 def _usual_distances(
     vector: NDArray[np.float32], clips: pandas.DataFrame, block: int
 ) -> tuple[float, float]:
-    """Return the median distance to the nearest clip of the same subject, and of another."""
+    """Return the median distance to the nearest clip of the same subject, and of another.
+
+    Both are taken within splits, and between clips that are no copies of each other.
+    """
     subject = pandas.factorize(clips["subject"])[0]
-    rules: list[Allowed] = [
-        lambda query, pool: (subject[query] == subject[pool]) & (query != pool),
-        lambda query, pool: subject[query] != subject[pool],
-    ]
-    usual = []
-    for rule in rules:
-        distances = []
-        for split in SPLITS:
-            own = np.flatnonzero(clips["split"] == split)
-            distances.append(nearest(vector, own, own, rule, block)[1])
-        known = np.concatenate(distances)
-        known = known[~np.isnan(known)]
-        usual.append(float(np.median(known)) if known.size else np.nan)
-    return usual[0], usual[1]
+
+    def same(query: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return (subject[query] == subject[pool]) & (query != pool)
+
+    def other(query: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return subject[query] != subject[pool]
+
+    distances: dict[Allowed, list[NDArray[np.float64]]] = {same: [], other: []}
+    for split in SPLITS:
+        places = np.flatnonzero(clips["split"] == split)
+        of_split = COPY_OF_SPLIT * _mean_distance(vector[places], np.zeros(len(places), np.int64))
+        of_subject = COPY_OF_SUBJECT * _mean_distance(vector[places], subject[places])
+        least: dict[Allowed, NDArray[np.float64]] = {
+            same: np.maximum(of_subject, of_split),
+            other: of_split,
+        }
+        for rule, found in distances.items():
+            found.append(nearest(vector, places, places, rule, block, least[rule])[1])
+    return _median(distances[same]), _median(distances[other])
+
+
+def _mean_distance(vector: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return for each vector (n, D) the mean cosine distance between two of its group, (n,)."""
+    _, group, count = np.unique(group, return_inverse=True, return_counts=True)
+    mean = np.zeros((len(count), vector.shape[1]))
+    np.add.at(mean, group, vector)
+    distance: NDArray[np.float64] = 1 - ((mean / count[:, None]) ** 2).sum(axis=1)
+    return distance[group]
+
+
+def _median(distances: list[NDArray[np.float64]]) -> float:
+    known = np.concatenate(distances)
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if known.size else np.nan
 
 
 def _nearest_before(
