@@ -76,6 +76,7 @@ def test_a_shard_of_faces_is_embedded(name: str, weights: dict[str, Path], tmp_p
     with open_complete(tmp_path / "e.h5", EMBEDDINGS) as file:
         found = file["embedding"][0]
         assert texts(file["clip_id"]) == ["a"] and np.array_equal(file["mask"][0], mask)
+        assert file["frames"][:].tolist() == [3]
     network = Embedder(backbone(name), load(name, weights[name], CPU), CPU)
     expected = network.embed([jpeg.decode(crops[i]) for i in (0, 2)])
     assert np.array_equal(found[mask], expected.astype(np.float16))

@@ -275,6 +275,18 @@ def test_the_figure_marks_the_stated_similarity_for_daisee_alone():
     assert label not in texts(similarity.draw(found, "resnet18", "manifest"))
 
 
+def test_a_shorter_clip_is_sampled_over_its_own_frames():
+    embedding = np.random.default_rng(0).normal(size=(2, 300, 8))
+    mask = np.arange(300) < np.array([[300], [150]])
+    found = similarity.frame_similarity(embedding, mask, counts=np.array([300, 150]))
+    alone = similarity.frame_similarity(embedding[1:, :150], mask[1:, :150])
+    np.testing.assert_allclose(found.to_first[1], alone.to_first[0])
+    np.testing.assert_allclose(found.at_stated[1], alone.at_stated[0])
+    whole = similarity.frame_similarity(embedding[:1], mask[:1])
+    assert (found.position == whole.position).all()
+    np.testing.assert_array_equal(found.to_first[0], whole.to_first[0])
+
+
 def test_similarity_reads_a_dataset_in_blocks(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     embedding = rng.normal(size=(7, 12, 4)).astype(np.float16)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectflow.errors import DamagedFileError, UserError
-from affectflow.shards.embeddings import embedding_rows, join, open_joined
+from affectflow.shards.embeddings import embedding_rows, frame_counts, join, open_joined
 from affectflow.shards.faces import face_rows
 from affectflow.shards.files import create, made_by, open_complete, texts
 from affectflow.shards.frames import FrameWriter, iterate
@@ -174,6 +174,15 @@ def test_join_maps_every_clip(joined: Path) -> None:
     ]
     assert embedding[:, 0, 0].tolist() == [1, 2, 3]
     assert not embedding[~mask].any(), "frames without a face are zeros"
+
+
+def test_join_keeps_how_many_frames_each_clip_has(joined: Path) -> None:
+    with open_joined(joined) as (embedding, _, _):
+        assert frame_counts(embedding).tolist() == [3, 3, 5]
+    with h5py.File(joined, "r+") as file:
+        del file["frames"]
+        with pytest.raises(UserError, match="does not say how many frames"):
+            frame_counts(file["embedding"])
 
 
 def test_join_copies_no_number(joined: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.temporal.frames import evenly_spaced
+from affectflow.temporal.frames import evenly_spaced, places
 from affectflow.temporal.objective import Objective
 from affectflow.temporal.settings import head_settings
 from affectflow.temporal.standardise import Standardise, moments
@@ -117,6 +117,48 @@ def test_evenly_spaced_frames_are_distinct_and_even(available, data):
     gaps = np.diff(places)
     assert (gaps >= 1).all()
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=8),
+    st.integers(1, 40) | st.none(),
+    st.floats(0, 1),
+    st.integers(0, 2**31),
+)
+def test_each_clip_gives_its_own_frames_whatever_its_length(counts, wanted, faces, seed):
+    counts = np.array(counts)
+    mask = np.random.default_rng(seed).random((len(counts), 40)) < faces
+    mask &= np.arange(40) < counts[:, None]
+    frames, used = places(counts, mask, wanted)
+    width = 40 if wanted is None else wanted
+    assert frames.shape == used.shape == (len(counts), width)
+    for count, face, row, seen in zip(counts, mask, frames, used, strict=True):
+        chosen = row[: min(count, width)]
+        assert seen.any() == face.any(), "no clip with a face is dropped"
+        assert not seen[len(chosen) :].any()
+        assert np.array_equal(row[seen], np.unique(row[seen])) and face[row[seen]].all()
+        even = evenly_spaced(count, len(chosen))
+        if face[even].any():
+            assert chosen.tolist() == even.tolist()
+            assert np.array_equal(seen[: len(chosen)], face[even])
+        else:
+            assert seen.sum() == min(face.sum(), width)
+
+
+def test_clips_of_one_length_are_sampled_as_they_were():
+    mask = np.random.default_rng(0).random((5, 300)) < 0.7
+    frames, used = places(np.full(5, 300), mask, 100)
+    assert (frames == np.arange(1, 300, 3)).all()
+    assert np.array_equal(used, mask[:, 1::3])
+
+
+def test_a_short_clip_gives_its_frames_not_its_share_of_the_longest():
+    mask = np.arange(300) < np.array([[150], [300]])
+    assert places(np.array([150, 300]), mask, 100)[1].sum(axis=1).tolist() == [100, 100]
+    late = np.zeros((1, 300), bool)
+    late[0, [3, 17]] = True  # and 5 of its 20 frames are 2, 6, 10, 14, 18
+    frames, used = places(np.array([20]), late, 5)
+    assert frames[used].tolist() == [3, 17]
 
 
 def test_more_frames_than_embedded_is_the_users_error():

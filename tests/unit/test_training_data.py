@@ -71,10 +71,33 @@ def test_no_clip_left_is_the_users_error():
 def test_frames_are_chosen_evenly():
     embedding, mask, ids, table = arrays()
     data = assemble(embedding, mask, ids, table, TASKS, frames=3)
-    assert data.frames.tolist() == [1, 4, 7]
+    assert (data.frames == [1, 4, 7]).all()
     row = ids.index(data.clip_id[5])
     np.testing.assert_array_equal(data.read(np.array([5]))[0], embedding[row, [1, 4, 7]])
     np.testing.assert_array_equal(data.mask[5], mask[row, [1, 4, 7]])
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_a_shorter_clip_gives_as_many_frames_if_it_has_them(tmp_path, memory):
+    embedding, mask, ids, table = arrays()
+    counts = np.random.default_rng(0).integers(0, 10, len(ids))
+    counts[:4] = 5, 4, 2, 0
+    mask = np.arange(9) < counts[:, None]
+    mask[0, [0, 2, 4]] = False  # the middles of thirds of five
+    with h5py.File(tmp_path / "embeddings.h5", "w") as file:
+        file["embedding"], file["mask"] = embedding, mask
+        data = assemble(
+            file["embedding"], file["mask"], ids, table, TASKS, 3, memory=memory, counts=counts
+        )
+        assert set(data.clip_id) == {ids[i] for i in np.flatnonzero(counts)}
+        places = [list(data.clip_id).index(ids[i]) for i in range(3)]
+        assert data.mask[places].tolist() == [[1, 1, 0], [1, 1, 1], [1, 1, 0]]
+        read = data.read(np.array(places))
+        assert np.array_equal(read[0, :2], embedding[0, [1, 3]])
+        assert np.array_equal(read[1], embedding[1, [0, 2, 3]])
+        assert np.array_equal(read[2, :2], embedding[2, :2])
+        fed = Feed(data, torch.device("cpu"))(torch.tensor(places))
+        assert np.array_equal(fed[0].numpy(), read.astype(np.float32))
 
 
 @pytest.mark.parametrize("memory", [0, 2**30])

@@ -66,6 +66,7 @@ def test_saved_model_and_decisions_give_the_predicted_levels(head, tmp_path):
     with create(tmp_path / "joined.h5", CONTENT, {"shards": {}}) as file:
         file.create_dataset("embedding", data=embedding)
         file.create_dataset("mask", data=mask)
+        file.create_dataset("frames", data=[mask.shape[1]] * len(mask))
         file.create_dataset("clip_id", data=clip_id, dtype=TEXT)
     table.assign(path="", status="ok", shard=0).to_csv(tmp_path / "clips.csv", index=False)
     write_tasks(tmp_path / "tasks.json", TASKS)

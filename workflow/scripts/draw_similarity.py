@@ -7,12 +7,12 @@ from affectflow.commandline import run
 from affectflow.figures.similarity import draw, frame_similarity, summary
 from affectflow.figures.style import save
 from affectflow.published.similarity import write_similarity
-from affectflow.shards.embeddings import open_joined
+from affectflow.shards.embeddings import frame_counts, open_joined
 
 
 def main(arguments: Namespace) -> None:
     with open_joined(arguments.embeddings) as (embedding, mask, _):
-        similarity = frame_similarity(embedding, mask)
+        similarity = frame_similarity(embedding, mask, counts=frame_counts(embedding))
     write_similarity(arguments.table, summary(similarity))
     save(draw(similarity, arguments.backbone, arguments.layout), arguments.output)
 

@@ -74,7 +74,9 @@ def embed_shards(faces: Sequence[Path], embedder: Embedder, target: Path, code: 
         rows = embedding_rows(out, width, dim)
         embedded = embedder.embed_files(chain.from_iterable(map(_files, sources)))
         for source in sources:
-            for clip_id, mask in zip(texts(source["clip_id"]), source["mask"][:], strict=True):
+            clips = texts(source["clip_id"]), source["frame_index"][:], source["mask"][:]
+            for clip_id, frame_index, padded in zip(*clips, strict=True):
+                mask = padded[: np.count_nonzero(frame_index >= 0)]
                 embedding = np.zeros((len(mask), dim), np.float32)
                 for place in np.flatnonzero(mask):
                     embedding[place] = next(embedded)

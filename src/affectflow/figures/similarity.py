@@ -26,9 +26,9 @@ class Similarity:
     Attributes
     ----------
     frames : int
-        How many there are of a clip.
+        How many there are of a clip, at most.
     position : int array of shape (samples,)
-        Which frames were sampled.
+        Which frames of a clip of so many were sampled; of a shorter one, those at the same parts.
     to_first : float array of shape (clips, samples)
         Similarity of each sample to the clip's first frame with a face; NaN without a face.
     pairwise : float array of shape (clips,)
@@ -50,6 +50,7 @@ def frame_similarity(
     embedding: NDArray[np.floating] | h5py.Dataset,
     mask: NDArray[np.bool_] | h5py.Dataset,
     samples: int = 10,
+    counts: NDArray[np.int64] | None = None,
 ) -> Similarity:
     """Compare the frames of each clip in the embedding.
 
@@ -63,26 +64,33 @@ def frame_similarity(
     mask : bool array or dataset of shape (clips, frames)
         Where there is a face.
     samples : int
+    counts : int array of shape (clips,)
+        How many frames each clip has, first in its row; None: all.
 
     Returns
     -------
     Similarity
     """
     clips, frames, _ = embedding.shape
-    position = np.unique(np.linspace(0, frames - 1, samples).round().astype(np.int64))
+    counts = np.full(clips, frames) if counts is None else counts
+    whole = np.linspace(0, frames - 1, samples).round().astype(np.int64)
+    position, kept = np.unique(whole, return_index=True)
+    last = np.maximum(counts - 1, 0)
+    places = np.linspace(0, last, samples, axis=1).round().astype(np.int64)[:, kept]
     to_first = np.full((clips, position.size), np.nan)
     pairwise = np.full(clips, np.nan)
     at_stated = np.full(clips, np.nan)
-    stated = published.same_time(frames)
+    stated = published.same_time(counts)
     for start in range(0, clips, BLOCK):
         block = slice(start, start + BLOCK)
         unit, face = _unit(embedding[block], mask[block])
-        first = face.argmax(axis=1)
-        reference = unit[np.arange(len(unit)), first]
-        cosine = np.einsum("cfd,cd->cf", unit[:, position], reference)
-        to_first[block] = np.where(face[:, position], cosine, np.nan)
-        cosine = np.einsum("cd,cd->c", unit[:, stated], reference)
-        at_stated[block] = np.where(face[:, stated] & (first < stated), cosine, np.nan)
+        first, clip = face.argmax(axis=1), np.arange(len(unit))
+        reference, sampled = unit[clip, first], (clip[:, None], places[block])
+        cosine = np.einsum("cfd,cd->cf", unit[sampled], reference)
+        to_first[block] = np.where(face[sampled], cosine, np.nan)
+        same_time = clip, stated[block]
+        cosine = np.einsum("cd,cd->c", unit[same_time], reference)
+        at_stated[block] = np.where(face[same_time] & (first < stated[block]), cosine, np.nan)
         count = face.sum(axis=1)
         # The squared length of the sum of unit vectors holds every pair twice and each frame once.
         pairs = (unit.sum(axis=1) ** 2).sum(axis=1) - count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas
 
@@ -40,11 +40,11 @@ def stated() -> Stated:
     return Stated(int(row["frame"]), int(row["frames"]), float(row["similarity"]))
 
 
-def same_time(frames: int) -> int:
+def same_time(frames: Any) -> Any:
     """Return which of `frames` evenly sampled ones, from 0, shows the time of the stated one.
 
     A clip is sampled in the middle of each of `frames` equal parts: this is the part that the
-    stated frame lies in.
+    stated frame lies in. `frames` is a number or an array of them.
     """
     published = stated()
     return (published.frame - 1) * frames // published.frames

@@ -1,7 +1,8 @@
 """The embeddings of clips, in shards and joined.
 
 Datasets: `embedding` (clips, frames, D) float16, `mask` (clips, frames) bool (False where no face
-was found, or the clip has no such frame), `clip_id` (clips,) text.
+was found, or the clip has no such frame), `frames` (clips,) int64, how many the clip has, `clip_id`
+(clips,) text.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,10 +23,42 @@ from affectflow.shards.rows import ClipRows
 CONTENT = "embeddings"
 
 
-def embedding_rows(file: h5py.File, frames: int, dim: int) -> ClipRows:
+class EmbeddingRows(ClipRows):
+    """A writer of clips, each with the embeddings and the mask of the frames that it has."""
+
+    def __init__(self, file: h5py.File, frames: int, dim: int) -> None:
+        columns = {"embedding": ((dim,), np.float16, 0), "mask": ((), np.bool_, False)}
+        super().__init__(file, frames, columns, packed=("embedding",))
+        self.frames = file.create_dataset("frames", shape=(0,), maxshape=(None,), dtype=np.int64)
+
+    def append(self, texts: dict[str, str], values: dict[str, Any]) -> None:
+        """Add a clip."""
+        super().append(texts, values)
+        self.frames.resize(len(self.frames) + 1, axis=0)
+        self.frames[-1] = len(values["mask"])
+
+
+def embedding_rows(file: h5py.File, frames: int, dim: int) -> EmbeddingRows:
     """Return a writer of clips of `frames` embeddings of `dim` numbers."""
-    columns = {"embedding": ((dim,), np.float16, 0), "mask": ((), np.bool_, False)}
-    return ClipRows(file, frames, columns, packed=("embedding",))
+    return EmbeddingRows(file, frames, dim)
+
+
+def frame_counts(embedding: h5py.Dataset) -> np.ndarray:
+    """Return how many frames each clip has, (clips,) int64, of a file's ``embedding``.
+
+    Raises
+    ------
+    UserError
+        If the file is of a version that did not say.
+    """
+    if "frames" not in embedding.file:
+        path = embedding.file.filename
+        raise UserError(
+            f"{path}: does not say how many frames each clip has",
+            f"Remove {path} and run snakemake again.",
+        )
+    counts: np.ndarray = embedding.file["frames"][:]
+    return counts
 
 
 def join(shards: Sequence[Path], target: Path) -> None:
@@ -39,12 +73,13 @@ def join(shards: Sequence[Path], target: Path) -> None:
     UserError
         If a shard is not whole, the shards differ in dimension, or no clip has a decodable frame.
     """
-    clips, shapes = [], []
+    clips, shapes, counts = [], [], []
     faces = 0
     for shard in shards:
         with open_complete(shard, CONTENT) as file:
             clips += texts(file["clip_id"])
             shapes.append(file["embedding"].shape)
+            counts.append(frame_counts(file["embedding"]))
             faces += int(file["mask"][:].sum())
     if not faces:
         raise UserError(
@@ -73,6 +108,7 @@ def join(shards: Sequence[Path], target: Path) -> None:
     with create(target, CONTENT, {"shards": digests}) as file:
         file.create_virtual_dataset("embedding", embedding, fillvalue=0)
         file.create_virtual_dataset("mask", mask, fillvalue=False)
+        file.create_dataset("frames", data=np.concatenate(counts))
         file.create_dataset("clip_id", data=clips, dtype=TEXT)
 
 

@@ -31,7 +31,52 @@ def evenly_spaced(available: int, wanted: int | None) -> np.ndarray:
             f"frames: {wanted} per clip are asked for, and {available} are embedded",
             "Lower the experiment's frames, or raise frames: per_clip in the config.",
         )
-    return (2 * np.arange(wanted) + 1) * available // (2 * wanted)
+    return (2 * np.arange(wanted) + 1) * available // max(2 * wanted, 1)
+
+
+def places(
+    counts: np.ndarray, mask: np.ndarray, wanted: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which frames of each clip are used: evenly spaced among those that the clip has.
+
+    A clip of n frames gives min(n, wanted). Where none of these shows a face and others do, the
+    clip gives frames with a face, evenly spaced among them, as many as are wanted and there.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        (clips,) int64, the frames that each clip has; they come first in its row.
+    mask : numpy.ndarray
+        (clips, S_all) bool, where there is a face.
+    wanted : int or None
+        None: all.
+
+    Returns
+    -------
+    frames : numpy.ndarray
+        (clips, S) int64, ascending in each row, S being `wanted` or S_all.
+    mask : numpy.ndarray
+        (clips, S) bool: False where there is no face, or no more frame of this clip.
+
+    Raises
+    ------
+    UserError
+        If more are wanted than S_all.
+    """
+    width = len(evenly_spaced(mask.shape[1], wanted))
+    frames = np.tile(np.arange(width), (len(mask), 1))
+    used = np.zeros(frames.shape, bool)
+    for count in np.unique(counts):
+        chosen = evenly_spaced(count, min(count, width))
+        clips = np.flatnonzero(counts == count)
+        frames[clips, : len(chosen)] = chosen
+        used[clips, : len(chosen)] = mask[clips][:, chosen]
+    for clip in np.flatnonzero(mask.any(axis=1) & ~used.any(axis=1)):
+        faces = np.flatnonzero(mask[clip])
+        chosen = faces[evenly_spaced(len(faces), min(len(faces), width))]
+        frames[clip, : len(chosen)] = chosen
+        used[clip, : len(chosen)] = True
+    return frames, used
 
 
 def key_frames(embedding: np.ndarray, mask: np.ndarray, similarity: float) -> np.ndarray:

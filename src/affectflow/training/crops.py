@@ -38,6 +38,8 @@ class Crops:
     ----------
     mask : numpy.ndarray
         (rows, S_all) bool, whether a face was found.
+    counts : numpy.ndarray
+        (rows,) int64, how many frames each clip has.
     clip_id : list of str
         (rows,).
     """
@@ -46,6 +48,8 @@ class Crops:
         masks = [file["mask"][:] for file in files]
         width = max(mask.shape[1] for mask in masks)
         self.mask = np.concatenate([np.pad(m, ((0, 0), (0, width - m.shape[1]))) for m in masks])
+        counts = [np.count_nonzero(file["frame_index"][:] >= 0, axis=1) for file in files]
+        self.counts = np.concatenate(counts)
         self.clip_id = [name for file in files for name in texts(file["clip_id"])]
         self.crop = [file["crop"] for file in files]
         self.start = np.cumsum([0, *(len(mask) for mask in masks)])
@@ -76,7 +80,7 @@ class Crops:
         Parameters
         ----------
         rows, frames : numpy.ndarray
-            (n,) int64 clips, (S,) int64 places of frames.
+            (n,) int64 clips, (n, S) int64 places of their frames.
         mask : numpy.ndarray
             (n, S) bool: crops that are not wanted are not read.
         size : int
@@ -87,7 +91,7 @@ class Crops:
         numpy.ndarray
             (mask.sum(), size, size, 3) uint8 RGB.
         """
-        wanted = [self.read(int(rows[i]), int(frames[j])) for i, j in np.argwhere(mask)]
+        wanted = [self.read(int(rows[i]), int(frames[i, j])) for i, j in np.argwhere(mask)]
         return stack(wanted, size) if wanted else np.zeros((0, size, size, 3), np.uint8)
 
 

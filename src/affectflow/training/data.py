@@ -15,7 +15,7 @@ import pandas
 from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.temporal.frames import evenly_spaced, key_frames
+from affectflow.temporal.frames import key_frames, places
 from affectflow.temporal.objective import MISSING
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Source(Protocol):
     identity: str
 
     def embed(self, rows: np.ndarray, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return (n, S, D) float32 of some rows' frames (S,), zeros where mask (n, S) is False."""
+        """Return (n, S, D) float32 of rows' frames (n, S), zeros where mask (n, S) is False."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class SequenceData:
     rows : numpy.ndarray
         (clips,) int64, the clips' rows in `embedding`.
     frames : numpy.ndarray
-        (S,) int64, the places of the used frames in `embedding`.
+        (clips, S) int64, the places of each clip's used frames in `embedding`.
     mask : numpy.ndarray
-        (clips, S) bool, at least one True per clip.
+        (clips, S) bool, at least one True per clip; False also where a clip has fewer frames.
     levels : numpy.ndarray
         (clips, tasks) int64 level codes, -1 where there is no label.
     clip_id, subject, split : numpy.ndarray
@@ -100,13 +100,14 @@ class SequenceData:
         """
         rows = self.rows[clips]
         if isinstance(self.embedding, Source):
-            return self.embedding.embed(rows, self.frames, self.mask[clips])
+            return self.embedding.embed(rows, self.frames[clips], self.mask[clips])
         if isinstance(self.embedding, np.ndarray):
-            return self.embedding[rows[:, None], self.frames]
+            return self.embedding[rows[:, None], self.frames[clips]]
         # HDF5 reads rows in ascending order only.
         order = np.argsort(rows)
-        block = np.empty((len(rows), len(self.frames), self.dim), self.embedding.dtype)
-        block[order] = self.embedding[rows[order]][:, self.frames]
+        block = np.empty((*self.frames[clips].shape, self.dim), self.embedding.dtype)
+        whole = self.embedding[rows[order]]
+        block[order] = whole[np.arange(len(rows))[:, None], self.frames[clips[order]]]
         return block
 
     def blocks(self, clips: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -123,7 +124,8 @@ class SequenceData:
         total.update(np.ascontiguousarray(self.levels).tobytes())
         total.update(np.ascontiguousarray(self.mask).tobytes())
         if isinstance(self.embedding, Source):
-            total.update(f"{self.embedding.identity} {self.frames.tolist()}".encode())
+            total.update(self.embedding.identity.encode())
+            total.update(np.where(self.mask, self.frames, -1).tobytes())
             return total.hexdigest()
         for embedding, mask in self.blocks(np.arange(len(self))):
             total.update(embedding[mask].tobytes())
@@ -139,6 +141,7 @@ def assemble(
     frames: int | None = None,
     similarity: float | None = None,
     memory: int = MEMORY,
+    counts: np.ndarray | None = None,
 ) -> SequenceData:
     """Join embeddings with the clip table.
 
@@ -158,11 +161,13 @@ def assemble(
         What `affectflow.dataset.clips.read_clips` returns.
     tasks : sequence of Task
     frames : int or None
-        Evenly spaced frames to use; None for all.
+        How many frames to use (`affectflow.temporal.frames.places`); None for all.
     similarity : float or None
         Of these use only key frames (`affectflow.temporal.frames.key_frames`); None for all.
     memory : int
         Bytes.
+    counts : numpy.ndarray or None
+        (rows,) int64, how many frames each clip has; None: S_all.
 
     Raises
     ------
@@ -170,8 +175,8 @@ def assemble(
         If more frames are wanted than embedded, a level is not one of its task's, a subject is in
         two splits, or no clip is left.
     """
-    places = evenly_spaced(embedding.shape[1], frames)
-    seen = np.asarray(mask[:], dtype=bool)[:, places]
+    counts = np.full(len(mask), mask.shape[1]) if counts is None else counts
+    used, seen = places(counts, np.asarray(mask[:], dtype=bool), frames)
     row = pandas.Series({name: i for i, name in enumerate(clip_id) if seen[i].any()}, dtype="Int64")
     table = clips[clips["split"].isin(SPLITS)]
     order = table["split"].map({split: i for i, split in enumerate(SPLITS)}).to_numpy()
@@ -207,7 +212,7 @@ def assemble(
     data = SequenceData(
         embedding,
         rows,
-        places,
+        used[rows],
         seen[rows],
         levels,
         *(table[column].to_numpy(str) for column in ("clip_id", "subject", "split")),

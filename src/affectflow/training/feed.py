@@ -47,7 +47,7 @@ class Feed:
         if self.resident is None:
             embedding = torch.from_numpy(self.data.read(clips.numpy())).to(self.device)
         else:
-            embedding = self.resident[self.rows[at][:, None], self.frames]
+            embedding = self.resident[self.rows[at][:, None], self.frames[at]]
         return embedding.float(), self.mask[at], self.levels[at]
 
 

@@ -60,7 +60,7 @@ def fine_tune(faces: Sequence[Path], backbone: str, weights: Path, job: Job) -> 
         with reproducible(job.threads):
             data = assemble(
                 source, crops.mask, crops.clip_id, table, known,
-                experiment.frames, experiment.key_frames,
+                experiment.frames, experiment.key_frames, counts=crops.counts,
             )  # fmt: skip
         log.info("%d clips of %d frames on %s", *data.mask.shape, job.device)
         log.info("%d crops, read from %d shards", data.mask.sum(), len(faces))

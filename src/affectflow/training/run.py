@@ -7,7 +7,7 @@ from pathlib import Path
 
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
-from affectflow.shards.embeddings import open_joined
+from affectflow.shards.embeddings import frame_counts, open_joined
 from affectflow.temporal.settings import is_pooled
 from affectflow.training.data import assemble
 from affectflow.training.experiment import read_experiment
@@ -40,7 +40,9 @@ def train(embeddings: Path, job: Job) -> None:
     experiment = read_experiment(job.training)
     table = read_clips(job.clips, known)
     with open_joined(embeddings) as joined:
-        data = assemble(*joined, table, known, experiment.frames, experiment.key_frames)
+        counts = frame_counts(joined[0])
+        chosen = experiment.frames, experiment.key_frames
+        data = assemble(*joined, table, known, *chosen, counts=counts)
         log.info("%d clips of %d frames on %s", *data.mask.shape, job.device)
         if is_pooled(experiment.head):
             pooled, epochs = fit_pooled(data, known, experiment, seed=job.seed, threads=job.threads)

@@ -77,7 +77,7 @@ class CropFeed(Feed):
         super().__init__(data, device)
         assert isinstance(data.embedding, Untuned)
         self.crops = data.embedding
-        self.batch = max(1, CROPS // max(len(data.frames), 1))
+        self.batch = max(1, CROPS // max(data.frames.shape[1], 1))
 
     def __call__(self, clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return crops (n, size, size, 3) uint8, mask (B, S) bool, levels (B, tasks) int64.
@@ -86,5 +86,5 @@ class CropFeed(Feed):
         """
         places = clips.numpy()
         data, at = self.data, clips.to(self.device)
-        pixels = self.crops.pixels(data.rows[places], data.frames, data.mask[places])
+        pixels = self.crops.pixels(data.rows[places], data.frames[places], data.mask[places])
         return torch.from_numpy(pixels).to(self.device), self.mask[at], self.levels[at]
