@@ -8,7 +8,6 @@ One of the corpus's clips is repeated, without decoding it, until it lasts as lo
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ from affectflow.backbones.embedder import open_embedder
 from affectflow.backbones.weights import prepare
 from affectflow.commandline import keep_freed_memory, limit_threads
 from affectflow.faces.detect import detect_in_videos, detect_shard
+from affectflow.joblog import peak_mib
 from affectflow.video.extract import extract_shard
 
 CPU = torch.device("cpu")
@@ -80,7 +80,7 @@ def work(stage: Callable[..., None], arguments: tuple[Any, ...]) -> float:
     limit_threads(1)
     keep_freed_memory()
     stage(*arguments)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 def peak(stage: Callable[..., None], *arguments: Any) -> float:

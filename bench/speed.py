@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import statistics
 import tempfile
 import textwrap
@@ -40,6 +39,7 @@ from stock import Stock
 
 from affectflow.backbones.weights import prepare
 from affectflow.commandline import keep_freed_memory, limit_threads
+from affectflow.joblog import peak_mib
 from affectflow.provenance.content import versions
 
 matplotlib.use("Agg")
@@ -50,7 +50,7 @@ SHARD = 2
 """Clips that one of affectflow's jobs decodes and detects."""
 
 BACKBONE = "inception_resnet_v1"
-CORES = len(os.sched_getaffinity(0))
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 worker: dict[str, Any] = {}
 
 Outcome = tuple[dict[str, float], float]
@@ -73,22 +73,18 @@ def begin_ours(weights: Path, settings: dict[str, Any], precision: str, device: 
 def stock(video: Path, chosen: np.ndarray) -> tuple[Looked, Outcome]:
     """Run the stock pipeline on a clip."""
     found, seconds = worker["stock"].look(video, chosen)
-    return found, (seconds, _peak())
+    return found, (seconds, peak_mib())
 
 
 def find(videos: Sequence[Path], faces: Path) -> tuple[int, Outcome]:
     """Run affectflow up to the faces of a shard of clips; return how many there are."""
     seconds, count = worker["ours"].find(videos, faces)
-    return count, (seconds, _peak())
+    return count, (seconds, peak_mib())
 
 
 def embed(faces: Sequence[Path], embeddings: Path) -> Outcome:
     """Let affectflow embed shards of faces."""
-    return worker["ours"].embed(faces, embeddings), _peak()
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return worker["ours"].embed(faces, embeddings), peak_mib()
 
 
 @contextmanager

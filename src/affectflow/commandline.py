@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
-import resource
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -15,7 +14,7 @@ from typing import Any
 import yaml
 
 from affectflow.errors import DamagedFileError, UserError
-from affectflow.joblog import done_line
+from affectflow.joblog import done_line, peak_mib
 
 ERROR = "error: "
 
@@ -59,8 +58,7 @@ def run(parser: ArgumentParser, main: Callable[[Namespace], None]) -> None:
             "Let no other job use it, or ask for one with more: see gpu_model in the profile.",
         )
         sys.exit(f"{ERROR}{full}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    logging.info(done_line(time.monotonic() - start, peak, _peak_gpu_mib()))
+    logging.info(done_line(time.monotonic() - start, peak_mib(), _peak_gpu_mib()))
 
 
 def _gpu_is_full(error: RuntimeError) -> bool:

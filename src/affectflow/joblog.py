@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,12 @@ def frames_line(
     if busy is not None:
         line += f", busy {busy / max(seconds, 1e-9):.2f}"
     return line
+
+
+def peak_mib() -> float:
+    """Return the largest resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 
 
 def done_line(seconds: float, peak_mib: float, gpu_mib: float | None = None) -> str:

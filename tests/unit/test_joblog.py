@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectflow.joblog import done_line, frames_line, read_job_log
+from affectflow.joblog import done_line, frames_line, peak_mib, read_job_log
 
 
 @given(
@@ -65,3 +67,13 @@ def test_a_job_that_has_not_ended_says_nothing(tmp_path: Path) -> None:
     log = tmp_path / "cut.log"
     log.write_text(f"12:00:00 {frames_line(10, 1.0, 'cpu')}\nerror: the disk is full\n")
     assert read_job_log(log) is None
+
+
+def test_peak_memory_is_told_in_the_same_unit_on_each_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """macOS counts bytes, Linux KiB."""
+    for system, peak in (("linux", 300 * 2**10), ("darwin", 300 * 2**20)):
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("resource.getrusage", lambda _, peak=peak: Namespace(ru_maxrss=peak))
+        assert peak_mib() == 300

@@ -428,9 +428,9 @@ def begin_run():
                 and BACKBONES[name]["weights"] == "pretrained"
             ):
                 require_download(name, preflight.published_weights(name))
+        keep_private()
     except UserError as error:
         sys.exit(f"\nerror: {error}")
-    access.restrict(map(Path, ("results", "logs", ".snakemake")), GROUP)
     sweep_leftovers()
     controller.record(
         Path.cwd(),
@@ -443,6 +443,15 @@ def begin_run():
             if job.log
         ],
     )
+
+
+def keep_private():
+    """Keep others out of what is made here, or say that it can't be."""
+    folders = map(Path, ("results", "logs", ".snakemake"))
+    for problem in access.restrict(
+        folders, GROUP, required=SETTINGS["private"] == "required"
+    ):
+        print(f"\nwarning: {problem}", file=sys.stderr)
 
 
 def sweep_checkpoints():

@@ -6,9 +6,13 @@ import grp
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from affectflow.errors import UserError
+
+OTHERS, GROUPS = 0o007, 0o077
+"""The bits of a mode that let others in; and those that let in a group as well."""
 
 
 def group_id(group: str | None) -> int | None:
@@ -43,30 +47,84 @@ def umask(group: int | None) -> int:
     return 0o077 if group is None else 0o027
 
 
-def restrict(folders: Iterable[Path], group: int | None) -> None:
+def restrict(folders: Iterable[Path], group: int | None, required: bool = True) -> list[str]:
     """Make folders, and keep everybody else out of them.
 
     A folder is 0700, or 2750 for a group, whose new files are then the group's too. Where that
-    changes, what already lies in it is changed along.
+    changes, what already lies in it is changed along. Whether it did is looked up: some file
+    systems refuse a mode or a group, and some take it and forget it.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+    group : int or None
+    required : bool
+        Whether to go no further where others can't be kept out.
+
+    Returns
+    -------
+    list of str
+        What could not be had, in words.
+
+    Raises
+    ------
+    UserError
+        If a folder can't be made, or others can look into it and privacy is required.
     """
     folder_mode = 0o700 if group is None else 0o2750
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder = folder.resolve()  # it may be a link to another disk
-        now = folder.stat()
-        if stat.S_IMODE(now.st_mode) != folder_mode or group not in (None, now.st_gid):
-            for top, _, files in os.walk(folder):
-                _set(Path(top), folder_mode, group)
-                for name in files:
-                    path = Path(top, name)
-                    # Who may execute stays as it was.
-                    execute = path.lstat().st_mode & (0o100 if group is None else 0o110)
-                    _set(path, (0o600 if group is None else 0o640) | execute, group)
+    problems = []
+    for given in folders:
+        try:
+            given.mkdir(parents=True, exist_ok=True)
+            folder = given.resolve()  # it may be a link to another disk
+            now = folder.stat()
+            if stat.S_IMODE(now.st_mode) != folder_mode or group not in (None, now.st_gid):
+                _close(folder, folder_mode, group)
+            now = folder.stat()
+        except OSError as error:
+            raise UserError(
+                f"{given}: cannot be made or looked into: {error.strerror}",
+                "Choose another folder with snakemake --directory DIR, or mend its permissions.",
+            ) from error
+        mode = stat.S_IMODE(now.st_mode)
+        if mode & (OTHERS if group == now.st_gid else GROUPS):
+            problem = (
+                f"{folder}: others can't be kept out of it: its mode stays {mode:04o}, its file "
+                "system or its owner allows no other"
+            )
+            if required:
+                raise UserError(
+                    problem,
+                    "Faces are personal data. Choose a folder on another file system with "
+                    "snakemake --directory DIR; or, if all who can reach this one may see them, "
+                    "set private: preferred in the config.",
+                )
+            problems.append(problem)
+        elif group is not None and (now.st_gid != group or mode & 0o2050 != 0o2050):
+            problems.append(
+                f"{folder}: can't be given to the group of the config: its mode stays {mode:04o}, "
+                f"its group {now.st_gid}. Its members may find files that they can't read."
+            )
+    return problems
+
+
+def _close(folder: Path, folder_mode: int, group: int | None) -> None:
+    for top, _, files in os.walk(folder):
+        _set(Path(top), folder_mode, group)
+        for name in files:
+            path = Path(top, name)
+            with suppress(FileNotFoundError):  # somebody's who goes on writing there
+                # Who may execute stays as it was.
+                execute = path.lstat().st_mode & (0o100 if group is None else 0o110)
+                _set(path, (0o600 if group is None else 0o640) | execute, group)
 
 
 def _set(path: Path, mode: int, group: int | None) -> None:
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         return
+    # Whether it came to pass is seen afterwards, by what the file system says.
     if group is not None:
-        os.chown(path, -1, group)
-    path.chmod(mode)
+        with suppress(OSError):
+            os.chown(path, -1, group)
+    with suppress(OSError):
+        path.chmod(mode)

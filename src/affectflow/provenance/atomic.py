@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import re
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from affectflow.errors import UserError
 
 SUFFIX = ".tmp"
 PATTERN = re.compile(r"\.\w+\.\d+\.[0-9a-f]{8}\.tmp$")
-FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+NAME_BYTES, HOST_BYTES, JOB_BYTES = 60, 30, 12
+"""Of a temporary name's parts: together they fit where names have 143 bytes (eCryptfs)."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
+"""How a file system (CIFS, some of FUSE's) says that it does not know what it is asked for."""
 
 
 @contextmanager
@@ -32,9 +38,10 @@ def atomic(path: Path | str) -> Iterator[Path]:
         If the folder can't be written, or the disk is full.
     """
     path = Path(path)
-    host, job = socket.gethostname(), os.environ.get("SLURM_JOB_ID", "local")
-    name = f".{path.name}.{host}.{job}.{os.getpid()}.{uuid.uuid4().hex[:8]}{SUFFIX}"
-    temporary = path.with_name(name)
+    host = shortened(socket.gethostname(), HOST_BYTES)
+    job = shortened(os.environ.get("SLURM_JOB_ID", "local"), JOB_BYTES)
+    name = shortened(path.name, NAME_BYTES)
+    temporary = path.with_name(f".{name}.{host}.{job}.{os.getpid()}.{uuid.uuid4().hex[:8]}{SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path, host)
@@ -48,22 +55,51 @@ def atomic(path: Path | str) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
-        temporary.chmod(mode)  # some libraries set their own
+        if temporary.stat().st_mode != mode:  # some libraries set their own
+            with suppress(OSError):  # where modes can't be set, `access.restrict` has told
+                temporary.chmod(mode)
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
     except (OSError, RuntimeError) as error:
-        # HDF5 tells of some failed writes in words alone.
-        full = [words for words in FULL if words in str(error)]
-        if not full:
-            raise
-        raise UserError(
-            f"{path}: {full[0]}",
+        raise cannot_write(path, error) or error from error
+    finally:
+        with suppress(OSError):  # a disk that is gone would hide the error that tells of it
+            temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: Exception) -> UserError | None:
+    """Return what to tell of an error that says a file's disk is full or gone; None of others.
+
+    HDF5 and FFmpeg tell of some failed writes in words alone.
+    """
+    code, other = getattr(error, "errno", None), getattr(error, "filename", None)
+    if isinstance(other, str) and Path(other).parent != path.parent:
+        path = Path(other)
+    for known, remedy in (
+        (
+            FULL,
             "Free some space (snakemake plan says how much is needed), or choose another folder "
             "with snakemake --directory DIR. Then give the same command again.",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        ),
+        (
+            BROKEN,
+            "The disk is gone, read-only or damaged. Give the same command again when it is back, "
+            "or choose another folder with snakemake --directory DIR.",
+        ),
+    ):
+        for one in known:
+            if code == one or os.strerror(one) in str(error):
+                return UserError(f"{path}: {os.strerror(one)}", remedy)
+    return None
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many bytes: the name itself, or its beginning and a digest."""
+    if len(name.encode()) <= most:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name.encode()[: most - len(digest) - 1].decode(errors="ignore") + "_" + digest
 
 
 def sweep(folder: Path, spare: Path | None = None) -> None:
@@ -83,7 +119,8 @@ def sweep(folder: Path, spare: Path | None = None) -> None:
 
 
 def _clear(path: Path, host: str) -> None:
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*{SUFFIX}"):
+    name = shortened(path.name, NAME_BYTES)
+    for left in path.parent.glob(f".{glob.escape(name)}.{glob.escape(host)}.*{SUFFIX}"):
         process = int(left.name.split(".")[-3])
         try:
             os.kill(process, 0)
@@ -93,11 +130,27 @@ def _clear(path: Path, host: str) -> None:
             continue  # somebody else's, and alive
 
 
-def flush(path: Path) -> None:
-    """Force a file's (or folder's) bytes to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def flush(file: Path | int) -> None:
+    """Force a file's (or folder's) bytes to the disk, where the file system can be told to.
+
+    Parameters
+    ----------
+    file : Path or int
+        Its path, or the descriptor that it is open with.
+    """
+    if isinstance(file, int):
+        try:
+            os.fsync(file)
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+        return
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(file, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder that may be written to and not be listed
+    try:
+        flush(descriptor)
     finally:
         os.close(descriptor)
 

@@ -18,12 +18,15 @@ from typing import Any
 import h5py
 
 from affectflow.errors import DamagedFileError, UserError
-from affectflow.provenance.atomic import atomic
+from affectflow.provenance.atomic import UNABLE, atomic, flush
 from affectflow.provenance.content import versions
 
 SCHEMA_VERSION = 2
 TEXT = h5py.string_dtype("utf-8")
 SEAL_BYTES = 512
+LOCKING = False
+"""HDF5 locks no file: some file systems have no locks, and none are needed where a file has one
+writer, under a name of its own, and changes no more once it has readers."""
 ROOM_BYTES = 64 * 2**20
 """More than HDF5 keeps in memory of an open file."""
 SEAL = "affectflow shard, SHA-256 of the bytes after the first 512: "
@@ -43,7 +46,7 @@ def create(path: Path, content: str, made_by: Mapping[str, Any]) -> Iterator[h5p
     """
     with atomic(path) as temporary:
         with (
-            h5py.File(temporary, "w", userblock_size=SEAL_BYTES) as file,
+            h5py.File(temporary, "w", userblock_size=SEAL_BYTES, locking=LOCKING) as file,
             _room(temporary.parent),
         ):
             file.attrs["schema_version"] = SCHEMA_VERSION
@@ -72,7 +75,7 @@ def open_complete(path: Path, content: str) -> Iterator[h5py.File]:
         raise UserError(f"{path}: no such file", "Run snakemake to make it.")
     if sealed_sha256(path) != _content_sha256(path):
         raise DamagedFileError(path, "is damaged: its bytes are not those that were written")
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=LOCKING) as file:
         if not file.attrs.get("complete", False):
             raise DamagedFileError(path, "was never finished")
         found = file.attrs["content"], int(file.attrs["schema_version"])
@@ -107,8 +110,22 @@ def _room(folder: Path) -> Iterator[None]:
     A file that HDF5 can't close, because the disk is full, ends the whole process without a word.
     """
     with TemporaryFile(dir=folder) as held:
-        os.posix_fallocate(held.fileno(), 0, ROOM_BYTES)
+        _allocate(held.fileno(), ROOM_BYTES)
         yield
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Take room on a disk for a file."""
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+    while size > 0:
+        size -= os.write(descriptor, bytes(2**20))
+    flush(descriptor)  # a disk that allocates late says here that it is full
 
 
 def _content_sha256(path: Path) -> str:
