@@ -180,7 +180,7 @@ def test_bad_label_file_is_named(root: Path, content: str, message: str) -> None
 
 
 def test_label_file_that_is_not_text(root: Path) -> None:
-    (root / "Labels" / "TrainLabels.csv").write_bytes(b"\xff\xfe\x00bad")
+    (root / "Labels" / "TrainLabels.csv").write_bytes(b"ClipID,\xff\x81bad")
     with pytest.raises(UserError, match=r"TrainLabels\.csv: is not UTF-8"):
         index(root)
 
