@@ -7,7 +7,7 @@ CORES ?= all
 
 .PHONY: demo test check bench lint lock clean
 
-demo: demo/corpus
+demo: demo/corpus/about.txt
 	$(BIN)/snakemake --cores $(CORES)
 	@echo
 	@echo "The report: $(CURDIR)/results/report.html"
@@ -20,7 +20,7 @@ check: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"
 
 # Against the stock pipeline; such as BENCH="--clips 12 --frames 300 --precision int8 --direct"
-bench: demo/corpus
+bench: demo/corpus/about.txt
 	$(BIN)/python bench/speed.py $(BENCH)
 
 lint: $(READY)
@@ -30,8 +30,8 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-demo/corpus: | $(READY)
-	$(BIN)/python workflow/scripts/make_demo_corpus.py --root $@
+demo/corpus/about.txt: | $(READY)
+	$(BIN)/python workflow/scripts/make_demo_corpus.py --root $(@D)
 
 # The locked environment. uv is fetched with the venv's own pip.
 $(READY): $(LOCK) pyproject.toml

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
+from report_pages import pages_of
 from study import SMALL, Study, copy_checkout
 
 from affectflow.dataset.layouts import manifest
 from affectflow.errors import UserError
-
-BASE64 = re.compile(r"data:(?:text/html|image/svg\+xml)[^,\"]*;base64,([A-Za-z0-9+/=]+)")
-
 
 # What somebody might put into a table to do harm, or by mistake.
 HOSTILE = [
@@ -31,6 +27,9 @@ HOSTILE = [
     "x" * 300,
     "-rf",
 ]
+
+
+ABOUT = "Ten people of <b>one</b> village; they labelled themselves."
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,12 @@ def results(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         writer.writerows(rows)
     config = {
         **SMALL,
-        "dataset": {"layout": "manifest", "clips": "clips.csv", "root": str(small_corpus)},
+        "dataset": {
+            "layout": "manifest",
+            "clips": "clips.csv",
+            "root": str(small_corpus),
+            "about": ABOUT,
+        },
         "frames": {"fps": 0.5},
         "experiments": {"tiny": {**SMALL["experiments"]["lstm"], "learning_rate": 1e-5}},
     }
@@ -108,16 +112,33 @@ def test_names_put_nothing_into_pages(results: Path) -> None:
     pages = [*results.rglob("*.html"), *results.rglob("*.svg")]
     assert len(pages) >= 6
     for page in pages:
-        text = page.read_text()
-        # The report carries the other pages in base64.
-        carried = [base64.b64decode(part).decode() for part in BASE64.findall(text)]
-        for one in [text, *carried]:
+        for one in pages_of(page):
             for tag in ("<script>alert", "<img src=x", "<b>$(", "<i>school"):
                 assert tag not in one, f"{page.name}: {tag}"
     assert (
         "&lt;script&gt;alert(1)&lt;/script&gt; lost"
         in (results / "tables" / "audit.html").read_text()
     )
+
+
+def test_the_report_says_of_people_what_is_true_of_these(results: Path) -> None:
+    everything = "\n".join(pages_of(results / "report.html"))
+    for word in (
+        "Asian",
+        "crowd vote",
+        "DAiSEE's",
+        "issertation",
+        "Published",
+        "(Figure",
+        "Table 4",
+    ):
+        assert word not in everything, word
+    assert "EU AI Act" in everything
+    said = ABOUT.replace("<", "&lt;").replace(">", "&gt;")
+    for name in ("results.html", "comparisons.html"):
+        assert said in (results / "tables" / name).read_text()
+    assert "Ten people of" in (results / "report.html").read_text()
+    assert not (results / "tables" / "published.html").exists()
 
 
 def test_a_path_that_leads_out_of_the_root_is_refused(tmp_path: Path) -> None:

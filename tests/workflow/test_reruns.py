@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from report_pages import pages_of
 from study import SMALL, Study
 
 from affectflow.dataset.index import shard_of
+from affectflow.dataset.layouts import daisee
 from affectflow.shards.embeddings import open_joined
 from affectflow.shards.faces import CONTENT as FACES
 from affectflow.shards.files import open_complete
 
 AFTER_TRAINING = {
-    "evaluate", "tables", "compare", "published", "report",
+    "evaluate", "tables", "compare", "report",
     "draw_confusion", "draw_history", "draw_overview",
 }  # fmt: skip
 AFTER_EMBEDDING = {"join", "draw_similarity", "find_leaks", "train", *AFTER_TRAINING}
@@ -74,6 +76,24 @@ def test_edited_backbone_reruns_that_backbone(study: Study) -> None:
     assert "Nothing to be done" in study.plan().out
     study.edit("src/affectflow/backbones/models/resnet18.py", "size=224", "size=223")
     assert study.plan().rules - {"all"} == {"weights", *AFTER_FACES} - {"audit"}
+
+
+def test_what_is_said_of_the_people_is_the_data_sets_own(study: Study) -> None:
+    """The demo has no people; DAiSEE, whose layout it has, does."""
+    report = study.folder / "results" / "report.html"
+    said = "\n".join(pages_of(report))
+    assert "Nobody took part" in said
+    for word in ("Asian", "crowd votes", "Published", "(Figure", "issertation"):
+        assert word not in said, word
+    (study.folder / "corpus" / "about.txt").unlink()
+    assert study.plan().rules - {"all"} == {"tables", "compare", "report"}
+    run = study.run()
+    assert run.code == 0, run.out
+    said = "\n".join(pages_of(report))
+    assert "Nobody took part" not in said
+    assert said.count("80 of 112 are male") >= 3, "the report and two of its pages"
+    results = (study.folder / "results" / "tables" / "results.html").read_text()
+    assert all(sentence.split(":")[0] in results for sentence in daisee.ABOUT)
 
 
 def test_changed_experiment_reruns_that_experiment(study: Study) -> None:

@@ -16,11 +16,13 @@ sys.path.insert(0, SOURCE)
 from affectflow import preflight
 from affectflow.config.study import read_study
 from affectflow.dataset import index
+from affectflow.dataset.about import about, as_caption
 from affectflow.errors import UserError
 from affectflow.provenance import access
 from affectflow.provenance.atomic import sweep
 from affectflow.provenance.code import code_digest
 from affectflow.provenance.content import digest, sha256
+from affectflow.published import names
 from affectflow.temporal.settings import is_pooled
 
 # The jobs run this checkout's library with the Python that runs this file, whatever else there is.
@@ -87,6 +89,20 @@ DEVICE = Untracked(SETTINGS["device"])
 SNAKEFILE = Untracked(CHECKOUT / "Snakefile")
 FRAMES_ON_DISK = SETTINGS["frames"].get("on_disk", True)
 DATASET = Untracked(json.dumps(SETTINGS["dataset"], sort_keys=True))
+LAYOUT = SETTINGS["dataset"]["layout"]
+# The dissertation's experiments that this study has: scored under their names, trained once, and
+# with several runs (seeds, folds, a sweep's members).
+DISSERTATION = [name for name in names.EXPERIMENTS if name in SCORED]
+ONCE = [name for name in DISSERTATION if name in EXPERIMENTS]
+REPEATED = [name for name in names.EXPERIMENTS if name in ASKED.repeated]
+SEVERAL = [*REPEATED, *(name for name in DISSERTATION if name not in ONCE)]
+# A study without its experiments has nothing to compare, or to draw.
+COMPARED = bool(LAYOUT == names.LAYOUT and (DISSERTATION or REPEATED))
+# What may be said of the people in this data set.
+ABOUT = about(SETTINGS["dataset"])
+# All that captions can read is the config; the report's own job is given it as it came.
+GIVEN = dict(config)
+config["captions"] = {"about": as_caption(ABOUT), "dissertation": COMPARED}
 # Experiments whose numbers mean nothing: their backbone's weights are random.
 RANDOM = [
     name
@@ -101,9 +117,14 @@ RANDOM += [
 ]
 
 
-def any_of(names):
+def any_of(values):
     """A wildcard's constraint."""
-    return "|".join(map(re.escape, names)) or "(?!)"  # which nothing matches
+    return "|".join(map(re.escape, values)) or "(?!)"  # which nothing matches
+
+
+def numbered(title, figure):
+    """A figure's title, in the dissertation's study with its number there."""
+    return f"{title} (Figure {figure})" if COMPARED else title
 
 
 wildcard_constraints:

@@ -44,12 +44,13 @@ rule compare:
         resamples=SETTINGS["evaluation"]["resamples"],
         seed=SETTINGS["seed"],
         random=argument(RANDOM),
+        about=argument(ABOUT),
         compared=argument(TESTED_BY),
         code=code("compare.py"),
     shell:
         "python {params.script:q} --predictions {input.predictions}"
         " --compared {params.compared:q} --tasks {input.tasks} --random {params.random:q} --resamples {params.resamples}"
-        " --seed {params.seed} --comparisons {output.comparisons} --page {output.page}"
+        " --seed {params.seed} --about {params.about:q} --comparisons {output.comparisons} --page {output.page}"
         " > {log} 2>&1"
 
 

@@ -60,11 +60,12 @@ rule tables:
     params:
         script=script("tables.py"),
         random=argument(RANDOM),
+        about=argument(ABOUT),
         repeated=argument(ASKED.repeated),
         folded=argument(FOLDED),
         code=code("tables.py"),
     shell:
-        "python {params.script:q} --metrics {input.metrics} --random {params.random:q}"
+        "python {params.script:q} --metrics {input.metrics} --random {params.random:q} --about {params.about:q}"
         " --folds {input.folds} --repeated {params.repeated:q} --folded {params.folded:q}"
         " --results {output.results} --spread {output.spread}"
         " --page {output.page} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule draw_levels:
         report(
             "results/figures/levels.svg",
             category="Data set",
-            labels={"what": "Label distribution (Figure 4.1)"},
+            labels={"what": numbered("Label distribution", "4.1")},
             caption="../report/levels.rst",
         ),
     log:
@@ -45,7 +45,7 @@ rule draw_similarity:
         figure=report(
             "results/figures/similarity/{backbone}.svg",
             category="Data set",
-            labels={"what": "Frame similarity (Figure 4.2): {backbone}"},
+            labels={"what": f"{numbered('Frame similarity', '4.2')}: {{backbone}}"},
             caption="../report/similarity.rst",
         ),
         table="results/tables/similarity/{backbone}.csv",
@@ -60,12 +60,12 @@ rule draw_similarity:
         runtime=longer(10),
     params:
         script=script("draw_similarity.py"),
-        layout=SETTINGS["dataset"]["layout"],
+        compared="--compared" if COMPARED else "",
         data=SIMILARITY,
         code=code("draw_similarity.py"),
     shell:
         "python {params.script:q} --embeddings {input.embeddings} --backbone {wildcards.backbone}"
-        " --layout {params.layout:q} --table {output.table} --output {output.figure} > {log} 2>&1"
+        " {params.compared} --table {output.table} --output {output.figure} > {log} 2>&1"
 
 
 rule draw_confusion:
@@ -76,7 +76,7 @@ rule draw_confusion:
             "results/figures/confusion/{experiment}.svg",
             category="Experiments",
             subcategory="{experiment}",
-            labels={"what": "Confusion matrices (Figure 4.5)"},
+            labels={"what": numbered("Confusion matrices", "4.5")},
             caption="../report/confusion.rst",
         ),
     log:
@@ -105,7 +105,7 @@ rule draw_history:
             "results/figures/history/{experiment}.svg",
             category="Experiments",
             subcategory="{experiment}",
-            labels={"what": "Loss against epochs (Figure 4.6)"},
+            labels={"what": numbered("Loss against epochs", "4.6")},
             caption="../report/history.rst",
         ),
     log:

@@ -17,7 +17,7 @@ rule plan:
     params:
         snakefile=SNAKEFILE,
         script=script("plan.py"),
-        config=Untracked(json.dumps(config)),
+        config=Untracked(json.dumps(GIVEN)),
         place=run_place,
         triggers=lambda wildcards: Untracked(
             " ".join(sorted(str(trigger) for trigger in workflow.rerun_triggers))

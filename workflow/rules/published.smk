@@ -1,6 +1,3 @@
-from affectflow.published import names
-
-
 localrules:
     published,
     draw_baselines,
@@ -13,15 +10,6 @@ PUBLISHED = digest(
     sha256(path)
     for path in sorted((CHECKOUT / "src" / "affectflow" / "published").glob("*.csv"))
 )
-LAYOUT = SETTINGS["dataset"]["layout"]
-# The dissertation's experiments that this study has: scored under their names, trained once, and
-# with several runs (seeds, folds, a sweep's members).
-DISSERTATION = [name for name in names.EXPERIMENTS if name in SCORED]
-ONCE = [name for name in DISSERTATION if name in EXPERIMENTS]
-REPEATED = [name for name in names.EXPERIMENTS if name in ASKED.repeated]
-SEVERAL = [*REPEATED, *(name for name in DISSERTATION if name not in ONCE)]
-# A study without its experiments has nothing to compare, or to draw.
-COMPARED = LAYOUT == names.LAYOUT and (DISSERTATION or REPEATED)
 
 
 rule published:
@@ -62,6 +50,7 @@ rule published:
         script=script("published.py"),
         layout=LAYOUT,
         random=argument(RANDOM),
+        about=argument(ABOUT),
         random_backbones=argument(
             [
                 name
@@ -74,7 +63,7 @@ rule published:
     shell:
         "python {params.script:q} --results {input.results} --spread {input.spread}"
         " --similarity {input.similarity} --levels {input.levels} --layout {params.layout:q}"
-        " --random {params.random:q} --random-backbones {params.random_backbones:q}"
+        " --random {params.random:q} --random-backbones {params.random_backbones:q} --about {params.about:q}"
         " --table {output.table} --page {output.page} > {log} 2>&1"
 
 
@@ -178,8 +167,8 @@ rule draw_engagement:
 
 rule dissertation:
     input:
-        rules.published.output,
         [
+            *rules.published.output,
             *rules.draw_baselines.output,
             *rules.draw_losses.output,
             *rules.draw_engagement.output,

@@ -44,8 +44,9 @@ rule report:
     params:
         snakefile=SNAKEFILE,
         script=script("report.py"),
-        config=argument(config),
+        config=argument(GIVEN),
         captions=digest_of("workflow/report"),
+        said=argument(config["captions"]),
         code=code("report.py"),
     shell:
         "python {params.script:q} --snakefile {params.snakefile:q} --target study"

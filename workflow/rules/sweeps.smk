@@ -89,11 +89,12 @@ rule draw_sweep:
         random=lambda wildcards: (
             "--random" if set(chosen_runs(wildcards.sweep)) & set(RANDOM) else ""
         ),
+        about=argument(ABOUT),
         code=code("draw_sweep.py"),
     shell:
         "python {params.script:q} --name {wildcards.sweep} --choice {input.choice}"
         " --validation {input.validation} --metrics {input.metrics} --values {params.values:q}"
-        " --runs {params.runs:q} {params.random} --page {output} > {log} 2>&1"
+        " --runs {params.runs:q} {params.random} --about {params.about:q} --page {output} > {log} 2>&1"
 
 
 rule sweep:

@@ -32,7 +32,8 @@ def main(arguments: Namespace) -> None:
     comparisons = pandas.concat(parts) if parts else pandas.DataFrame(columns=COLUMNS)
     groups = {title(Path(clips)): names for clips, names in arguments.compared.items()}
     write_results(arguments.comparisons, comparisons)
-    write_text(arguments.page, comparisons_html(comparisons, arguments.random, groups))
+    page = comparisons_html(comparisons, arguments.random, groups, arguments.about)
+    write_text(arguments.page, page)
 
 
 def title(clips: Path) -> str:
@@ -49,6 +50,7 @@ parser.add_argument(
 )
 parser.add_argument("--tasks", type=Path, required=True, help="tasks.json")
 parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
+parser.add_argument("--about", type=settings, default=[], help="what is said of the people")
 parser.add_argument("--resamples", type=int, default=1000, help="draws behind an interval")
 parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv to write")

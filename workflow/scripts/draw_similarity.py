@@ -14,13 +14,13 @@ def main(arguments: Namespace) -> None:
     with open_joined(arguments.embeddings) as (embedding, mask, _):
         similarity = frame_similarity(embedding, mask, counts=frame_counts(embedding))
     write_similarity(arguments.table, summary(similarity))
-    save(draw(similarity, arguments.backbone, arguments.layout), arguments.output)
+    save(draw(similarity, arguments.backbone, arguments.compared), arguments.output)
 
 
 parser = ArgumentParser(description=__doc__)
 parser.add_argument("--embeddings", type=Path, required=True, help="joined embeddings")
 parser.add_argument("--backbone", required=True, help="its name")
-parser.add_argument("--layout", required=True, help="dataset.layout; only daisee is compared")
+parser.add_argument("--compared", action="store_true", help="with the dissertation's value")
 parser.add_argument("--table", type=Path, required=True, help="similarity as numbers, to write")
 parser.add_argument("--output", type=Path, required=True, help="figure to write")
 run(parser, main)

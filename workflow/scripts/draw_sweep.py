@@ -20,6 +20,7 @@ def main(arguments: Namespace) -> None:
         read_results(arguments.validation),
         results_table({path.parent.name: read_metrics(path) for path in arguments.metrics}),
         arguments.random,
+        arguments.about,
     )
     write_text(arguments.page, page)
 
@@ -32,5 +33,6 @@ parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="RUN/
 parser.add_argument("--values", type=settings, required=True, help="member to its keys' values")
 parser.add_argument("--runs", type=settings, required=True, help="member to its runs")
 parser.add_argument("--random", action="store_true", help="a backbone has random weights")
+parser.add_argument("--about", type=settings, default=[], help="what is said of the people")
 parser.add_argument("--page", type=Path, required=True, help="sweep.html to write")
 run(parser, main)

@@ -28,7 +28,7 @@ def main(arguments: Namespace) -> None:
     write_published(arguments.table, rows)
     tables = {path.stem: read_similarity(path) for path in arguments.similarity}
     similarity = compare_similarity(tables, arguments.random_backbones)
-    write_text(arguments.page, published_html(rows, arguments.random, similarity))
+    write_text(arguments.page, published_html(rows, arguments.random, similarity, arguments.about))
 
 
 parser = ArgumentParser(description=__doc__)
@@ -39,6 +39,7 @@ parser.add_argument("--levels", type=Path, required=True, help="levels.csv")
 parser.add_argument("--layout", required=True, help="dataset.layout; only daisee is compared")
 parser.add_argument("--random", type=settings, default=[], help="experiments on random weights")
 parser.add_argument("--random-backbones", type=settings, default=[], help="those of random weights")
+parser.add_argument("--about", type=settings, default=[], help="what is said of the people")
 parser.add_argument("--table", type=Path, required=True, help="published.csv to write")
 parser.add_argument("--page", type=Path, required=True, help="published.html to write")
 run(parser, main)

@@ -21,7 +21,7 @@ def main(arguments: Namespace) -> None:
     )
     write_results(arguments.results, results)
     write_results(arguments.spread, over_runs)
-    write_text(arguments.page, results_html(results, arguments.random, over_runs))
+    write_text(arguments.page, results_html(results, arguments.random, over_runs, arguments.about))
 
 
 parser = ArgumentParser(description=__doc__)
@@ -30,6 +30,7 @@ parser.add_argument("--random", type=settings, default=[], help="experiments on 
 parser.add_argument("--repeated", type=settings, default={}, help="experiment to its runs")
 parser.add_argument("--folds", type=Path, nargs="*", default=[], help="FOLD/metrics.json")
 parser.add_argument("--folded", type=settings, default={}, help="experiment to its folds")
+parser.add_argument("--about", type=settings, default=[], help="what is said of the people")
 parser.add_argument("--spread", type=Path, required=True, help="spread.csv to write")
 parser.add_argument("--results", type=Path, required=True, help="results.csv to write")
 parser.add_argument("--page", type=Path, required=True, help="results.html to write")

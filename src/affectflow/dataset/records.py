@@ -59,7 +59,10 @@ class Study:
 
 
 class Layout(Protocol):
-    """What a file in `dataset/layouts/` defines."""
+    """What a file in `dataset/layouts/` defines.
+
+    It may also have `ABOUT`, sentences on who took part and how clips were labelled, for reports.
+    """
 
     def files(self, settings: dict) -> list[Path]:
         """Return the label files: those whose change calls for a new index."""

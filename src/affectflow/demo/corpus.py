@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from av.video.stream import VideoStream
 
+from affectflow.dataset import about
 from affectflow.demo.performance import perform
 from affectflow.demo.plan import Clip, Quirk, plan_corpus
 from affectflow.demo.portrait import Image, Layers, cut_layers
@@ -29,6 +30,9 @@ README = """A demo corpus of generated videos, seed {seed}, in DAiSEE's layout.
 Nobody took part: every face is scikit-image's public-domain portrait of an astronaut, warped and
 recoloured, and the labels are what the drawn faces were told to act. Accuracy measured here says
 that a pipeline works, and nothing about students.
+"""
+ABOUT = """Nobody took part: every face is one public-domain portrait, warped and recoloured.
+The labels are what the drawn faces were told to act: numbers here say nothing about people.
 """
 HEADER = "ClipID,Boredom,Engagement,Confusion,Frustration "
 
@@ -76,6 +80,7 @@ def write_corpus(
     unfinished.mkdir()
     try:
         (unfinished / "README.txt").write_text(README.format(seed=seed), encoding="ascii")
+        (unfinished / about.FILE).write_text(ABOUT, encoding="ascii")
         _write_labels(clips, unfinished / "Labels")
         filmed = [clip for clip in clips if clip.quirk is not Quirk.NO_VIDEO]
         paths = [unfinished / "DataSet" / clip.folder / clip.name for clip in filmed]

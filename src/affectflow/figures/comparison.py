@@ -32,6 +32,7 @@ def comparisons_html(
     comparisons: pandas.DataFrame,
     random_weights: Collection[str] = (),
     groups: Mapping[str, Sequence[str]] | None = None,
+    about: Collection[str] = (),
 ) -> str:
     """Return the differences of macro-F1 on the test split between every two experiments.
 
@@ -44,6 +45,8 @@ def comparisons_html(
     groups : mapping or None
         Where experiments are tested, in words -> the experiments: those of different groups are
         tested on different subjects and can't be compared. None: all in the test split.
+    about : collection of str
+        What is to be said of the data set's people and labels.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def comparisons_html(
     """
     compared = list(dict.fromkeys([*comparisons["first"], *comparisons["second"]]))
     groups = groups or {"test split": compared}
-    notes = [RANDOM] * bool(set(random_weights) & set(compared)) + list(NOTES)
+    notes = [RANDOM] * bool(set(random_weights) & set(compared)) + [*NOTES, *about]
     body = ["<h1>Experiments against each other</h1>", listed(notes)]
     rows = comparisons[(comparisons["split"] == SPLIT) & (comparisons["metric"] == METRIC)]
     if comparisons.empty:

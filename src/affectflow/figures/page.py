@@ -11,10 +11,8 @@ RANDOM = (
 NOTES = (
     "The EU AI Act, Article 5(1)(f), prohibits inferring emotions of people in education, medical "
     "and safety reasons aside. These numbers are for research, not for judging students.",
-    "DAiSEE's labels are crowd votes with known noise: part of each error is the label's.",
-    "All of DAiSEE's participants are Asian, and 80 of 112 are male: nothing here says how a model "
-    "does for other people.",
 )
+"""Of every data set; what is true of one comes from `affectflow.dataset.about`."""
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; margin: 1.5rem; max-width: 90rem; }

@@ -78,6 +78,7 @@ def published_html(
     rows: pandas.DataFrame,
     random_weights: Collection[str] = (),
     similarities: pandas.DataFrame | None = None,
+    about: Collection[str] = (),
 ) -> str:
     """Return the dissertation's Tables 4.1 and 4.3 to 4.13 with this run's numbers.
 
@@ -91,6 +92,8 @@ def published_html(
     similarities : pandas.DataFrame, optional
         As from `published.similarity.compare_similarity`: what is stated on Figure 4.2, after
         Table 4.1.
+    about : collection of str
+        What is to be said of the data set's people and labels.
 
     Returns
     -------
@@ -100,7 +103,8 @@ def published_html(
     if rows.empty:
         return document(TITLE, [f"<h1>{TITLE}</h1>", f"<p>{escape(NOTHING)}</p>"])
     run = rows.loc[rows["ours"].notna() & rows["experiment"].ne(""), "experiment"]
-    notes = [RANDOM] * bool(set(random_weights) & set(run)) + list(NOTES) + _other_clips(rows)
+    notes = [RANDOM] * bool(set(random_weights) & set(run)) + [*NOTES, *about]
+    notes += _other_clips(rows)
     body = [
         f"<h1>{TITLE}</h1>",
         f"<p>Published: {escape(numbers.SOURCE)}.</p>",

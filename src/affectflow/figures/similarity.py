@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from affectflow.figures.style import BLUE, ORANGE, VERMILLION, panels, plain, say, styled
 from affectflow.published import similarity as published
-from affectflow.published.names import LAYOUT
 
 BLOCK = 64  # clips in memory at a time
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -134,7 +133,7 @@ def _unit(
 
 
 @styled
-def draw(similarity: Similarity, backbone: str, layout: str = "") -> Figure:
+def draw(similarity: Similarity, backbone: str, compared: bool = False) -> Figure:
     """Draw similarity to the first frame by position, and the clips' mean over all pairs.
 
     Parameters
@@ -142,8 +141,8 @@ def draw(similarity: Similarity, backbone: str, layout: str = "") -> Figure:
     similarity : Similarity
     backbone : str
         Whose embedding it is, for the title.
-    layout : str
-        The study's `dataset.layout`: for DAiSEE's the published value stands beside ours.
+    compared : bool
+        Whether the dissertation's value stands beside ours.
 
     Returns
     -------
@@ -168,7 +167,7 @@ def draw(similarity: Similarity, backbone: str, layout: str = "") -> Figure:
             )
         left.plot(frame, spread[2], color=BLUE, marker="o", ms=4, label="median clip")
         lowest = spread[0].min()
-        if layout == LAYOUT:
+        if compared:
             value, place = published.stated(), published.same_time(similarity.frames) + 1
             label = (
                 f"published, one clip: {value.similarity} at frame {value.frame} of {value.frames}"
@@ -181,7 +180,7 @@ def draw(similarity: Similarity, backbone: str, layout: str = "") -> Figure:
         left.set_ylim(lowest - margin, 1 + margin)
         left.set_title(f"To the first frame, {seen.any(axis=1).sum():,} clips")
         left.set_xlabel("sampled frame")
-        left.set_ylabel("cosine similarity (equation 4.1)")
+        left.set_ylabel("cosine similarity")
         left.set_xticks(frame)
         left.grid(axis="y")
         left.legend(fontsize=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from math import isnan, nan
 from typing import Any
@@ -34,6 +34,7 @@ def sweep_html(
     validation: pandas.DataFrame,
     test: pandas.DataFrame,
     random_weights: bool = False,
+    about: Collection[str] = (),
 ) -> str:
     """Return the page of one sweep.
 
@@ -53,6 +54,8 @@ def sweep_html(
         The chosen member's results (`affectflow.evaluation.tables.results_table`), a run per seed.
     random_weights : bool
         Whether a backbone of the sweep has random weights: then the notes say so.
+    about : collection of str
+        What is to be said of the data set's people and labels.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def sweep_html(
     by = choice["by"]
     body = [
         f"<h1>Sweep: {escape(name)}</h1>",
-        listed([RANDOM] * random_weights + list(NOTES)),
+        listed([RANDOM] * random_weights + [*NOTES, *about]),
         f"<p>{READING}</p>",
         *([] if choice["values"][choice["chosen"]] is not None else [f"<p>{UNDECIDED}</p>"]),
         f"<h2>validation split: {len(runs)} members, chosen by {escape(SUMMARY[by])}</h2>",

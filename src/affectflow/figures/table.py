@@ -33,6 +33,7 @@ def results_html(
     results: pandas.DataFrame,
     random_weights: Collection[str] = (),
     over_runs: pandas.DataFrame | None = None,
+    about: Collection[str] = (),
 ) -> str:
     """Return the results table: the test split, then the others folded away.
 
@@ -44,13 +45,16 @@ def results_html(
         Experiments whose backbone has random weights: flagged, and said in the notes.
     over_runs : pandas.DataFrame, optional
         As from `evaluation.spread.spread`: shown first.
+    about : collection of str
+        What is to be said of the data set's people and labels.
 
     Returns
     -------
     str
         An HTML document.
     """
-    notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"])) + list(NOTES)
+    notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"]))
+    notes += [*NOTES, *about]
     folds = {} if over_runs is None else folds_said(over_runs)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]

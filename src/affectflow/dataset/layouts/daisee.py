@@ -15,6 +15,13 @@ from affectflow.dataset.tasks import DAISEE_TASKS
 from affectflow.errors import UserError
 
 SUBJECT_DIGITS = 6
+# Gupta et al. 2016.
+ABOUT = (
+    "DAiSEE's labels are crowd votes with known noise: what onlookers thought they saw, not what "
+    "the student felt, and part of each error is the label's.",
+    "All of DAiSEE's participants are Asian, and 80 of 112 are male: nothing here says how a model "
+    "does for other people.",
+)
 COLUMNS = {task.name: task.name.capitalize() for task in DAISEE_TASKS}
 
 
