@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 from affectflow import registry
 from affectflow.commandline import ERROR
 from affectflow.config.study import Study
-from affectflow.dataset import index
+from affectflow.dataset import coverage, index
+from affectflow.dataset.records import SPLITS
 from affectflow.errors import DAMAGED, UserError, moved_aside
 from affectflow.provenance.content import sha256
+
+log = logging.getLogger(__name__)
 
 
 def check_folders() -> None:
@@ -44,6 +48,7 @@ def check(study: Study) -> index.Index:
         _check_weights(name, settings)
     found = index.build_index(study.settings["dataset"], study.settings["shards"])
     _check_splits(study, found)
+    _check_labels(study, found)
     return found
 
 
@@ -106,11 +111,11 @@ def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
 
 def _check_splits(study: Study, found: index.Index) -> None:
     for name in study.asked.sweeps:
-        if not any(clip.split == "validation" for clip in found.clips):
+        if not any(c.split == "validation" and c.status == "ok" for c in found.clips):
             raise UserError(
                 f"config: experiments.{name}: a sweep chooses on the validation split, and no clip "
-                "is in it",
-                "Put some subjects' clips in the validation split.",
+                "in it has a label",
+                "Put some subjects' labelled clips in the validation split.",
             )
     subjects = len({clip.subject for clip in found.clips})
     for name in study.asked.folded:
@@ -120,6 +125,16 @@ def _check_splits(study: Study, found: index.Index) -> None:
                 f"config: experiments.{name}.folds: {folds} folds of {subjects} subjects",
                 "Set folds to at most the number of subjects.",
             )
+
+
+def _check_labels(study: Study, found: index.Index) -> None:
+    if not study.asked.trained:
+        return
+    coverage.check_matches(found)
+    folded = all(run["fold"] for run in study.asked.trained.values())
+    coverage.check_trained(found, SPLITS if folded else ["train"])
+    for line in coverage.warnings(found, folded):
+        log.warning("warning: dataset: %s", line)
 
 
 def failures(logs: Path, results: Path, began: Path) -> list[str]:

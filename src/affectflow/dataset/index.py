@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from affectflow import registry
+from affectflow.dataset.matching import match_labels
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import write_table
 from affectflow.dataset.tasks import Task, write_tasks
@@ -44,6 +45,8 @@ class Index:
     tasks: list[Task]
     clips: list[Clip]
     audit: list[AuditRow]
+    labels: list[Label] = field(default_factory=list)
+    """All that were read, also those of no clip."""
 
     def shard_videos(self, shard: int) -> list[tuple[str, str]]:
         """Return the clip ids and paths (from `root`) of a shard's videos."""
@@ -81,8 +84,9 @@ def build_index(settings: Mapping[str, Any], shards: int) -> Index:
     study = registry.load("dataset.layouts", settings["layout"]).read(dict(settings))
     _refuse_shared_subjects(study.videos)
     audit = list(study.audit)
-    labels = _unique_labels(study, audit)
     videos = {video.clip_id: video for video in study.videos}
+    study = replace(study, labels=match_labels(study.labels, videos, audit))
+    labels = _unique_labels(study, audit)
     clips = []
     for clip_id in sorted(videos.keys() | labels.keys()):
         video, label = videos.get(clip_id), labels.get(clip_id)
@@ -97,7 +101,7 @@ def build_index(settings: Mapping[str, Any], shards: int) -> Index:
     audit.sort(key=lambda row: (order[row.split], row.clip_id, row.status))
     if not videos:
         raise UserError(f"dataset: there is no video under {study.root}", "Check dataset.root.")
-    return Index(study.root, study.tasks, clips, audit)
+    return Index(study.root, study.tasks, clips, audit, study.labels)
 
 
 def write_index(index: Index, folder: Path) -> None:

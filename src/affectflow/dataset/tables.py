@@ -60,7 +60,7 @@ def read_table(path: Path, required: Sequence[str]) -> tuple[list[str], list[dic
     """
     text, encoding = read_text(path)
     if encoding:
-        log.warning("%s: is not UTF-8; read as %s", path, encoding)
+        log.warning("warning: %s: is not UTF-8; read as %s", path, encoding)
     lines = _with_header(path, text, required)
     names = lines.names
     repeated = sorted({name for name in names if name and names.count(name) > 1})

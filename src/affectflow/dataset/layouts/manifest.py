@@ -6,10 +6,11 @@ seen, anything else a nominal one with the values seen; `dataset.tasks` in the c
 
 from __future__ import annotations
 
-import os
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
+from affectflow.dataset.matching import refuse_lost
+from affectflow.dataset.paths import find_files, inside
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import level, read_table
 from affectflow.dataset.tasks import Task
@@ -18,6 +19,12 @@ from affectflow.errors import UserError, did_you_mean
 REQUIRED = ("clip_id", "subject", "split", "path")
 RESERVED = ("shard", "status")
 MOST_LEVELS = 50
+OTHER_WORDS = {
+    "train": ("training", "trn"),
+    "validation": ("val", "valid", "validate", "dev", "development"),
+    "test": ("testing", "tst"),
+}
+READ_AS = "path_read_as"
 NO_LEVEL = -1  # the index audits and drops it
 
 
@@ -42,22 +49,24 @@ def read(settings: dict) -> Study:
         if name in columns:
             raise UserError(f"{path}: column {name} is made by the pipeline", "Rename it.")
     tasks = _tasks(path, columns, rows, settings.get("tasks") or {})
+    for column in ("clip_id", "subject"):
+        refuse_lost(str(path), column, (row[column] for row in rows))
+    paths = [_inside(path, row, top) for row in rows]
+    files = find_files(top, paths)
     videos: dict[str, Video] = {}
     labels, audit = [], []
-    for row in rows:
-        clip, subject, split = row["clip_id"], row["subject"], row["split"].lower()
+    for row, wanted in zip(rows, paths, strict=True):
+        clip, subject = row["clip_id"], row["subject"]
         where = f"{path.name}, row {row['']}"
-        for name in REQUIRED:
-            if not row[name]:
-                raise UserError(f"{path}: row {row['']} has no {name}", "Fill it in.")
-        if split not in SPLITS:
-            raise UserError(f"{path}: row {row['']}: split '{split}'", did_you_mean(split, SPLITS))
-        _stay_inside(path, row)
-        file = top / row["path"]
+        split = _split(path, row)
+        file = files.get(wanted)
         if clip in videos:
             audit.append(AuditRow(clip, subject, split, "duplicate_video", f"{where}: passed over"))
-        elif file.is_file():
-            videos[clip] = Video(clip, subject, split, row["path"], file.stat().st_size)
+        elif file is not None:
+            videos[clip] = Video(clip, subject, split, file, (top / file).stat().st_size)
+            if file != wanted:
+                detail = f"{where}: path '{row['path']}' is read as {file}"
+                audit.append(AuditRow(clip, subject, split, READ_AS, detail))
         levels = {task.name: _code(path, row, task) for task in tasks}
         labels.append(Label(clip, subject, split, levels, where))
     if not videos:
@@ -68,14 +77,27 @@ def read(settings: dict) -> Study:
     return Study(top, tasks, list(videos.values()), labels, audit)
 
 
-def _stay_inside(path: Path, row: dict[str, str]) -> None:
-    # By name alone: links within the root may lead anywhere.
-    steps = PurePath(os.path.normpath(row["path"]))
-    if steps.is_absolute() or ".." in steps.parts:
+def _inside(path: Path, row: dict[str, str], top: Path) -> str:
+    for name in REQUIRED:
+        if not row[name]:
+            raise UserError(f"{path}: row {row['']} has no {name}", "Fill it in.")
+    found = inside(row["path"], top)
+    if found is None:
         raise UserError(
-            f"{path}: row {row['']}: path {row['path']!r} leads out of dataset.root",
+            f"{path}: row {row['']}: path {row['path']!r} leads out of dataset.root, {top}",
             "Give paths from dataset.root; set that to a folder above all videos.",
         )
+    return found
+
+
+def _split(path: Path, row: dict[str, str]) -> str:
+    word = row["split"].lower()
+    if word in SPLITS:
+        return word
+    meant = [split for split, others in OTHER_WORDS.items() if word in others]
+    if not meant:
+        raise UserError(f"{path}: row {row['']}: split '{word}'", did_you_mean(word, SPLITS))
+    return meant[0]
 
 
 def _manifest(settings: dict) -> Path:
