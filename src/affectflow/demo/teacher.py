@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from affectflow.backbones.weights import backbone
 from affectflow.demo.expressions import write_expressions
+from affectflow.teacher.distributed import Group
 from affectflow.teacher.faces import read_face
 from affectflow.teacher.index import read_index, write_index
 from affectflow.teacher.settings import read_settings
@@ -36,9 +38,23 @@ INDEX = "index"
 """Where in the folder the index of what it was trained on lies."""
 
 
-def train_on_generated_faces(folder: Path) -> Trained:
-    """Generate expressions and triplets in `folder`, and train extractor 1 on them."""
-    write_expressions(folder, identities=60, per_identity=8, triplets=480)
+def train_on_generated_faces(
+    folder: Path, device: torch.device | None = None, small: bool = False
+) -> Trained:
+    """Generate expressions and triplets in `folder`, and train extractor 1 on them.
+
+    Parameters
+    ----------
+    folder : Path
+    device : torch.device or None
+        None for the CPU.
+    small : bool
+        Of so few faces and steps that nothing is learnt: to see that all of it runs.
+    """
+    if small:
+        write_expressions(folder, identities=12, per_identity=4, triplets=24)
+    else:
+        write_expressions(folder, identities=60, per_identity=8, triplets=480)
     fec, affectnet = folder / "fec", folder / "affectnet"
     tables = {
         split: fec / f"faceexp-comparison-data-{split}-public.csv" for split in ("train", "test")
@@ -55,9 +71,10 @@ def train_on_generated_faces(folder: Path) -> Trained:
     write_index({**told, "base": "random"}, folder / INDEX)
     return train_teacher(
         read_index(folder / INDEX),
-        read_settings(SETTINGS),
+        read_settings(SETTINGS | ({"epochs": 1} if small else {})),
         folder / "checkpoint.pt",
         read=cache(read_face),
+        group=Group(device=device or torch.device("cpu")),
         spec=replace(backbone(BACKBONE), size=SIDE),
     )
 
