@@ -21,7 +21,7 @@ def scores(accuracy, f1=(0.5, 0.25, 0.125, 0.0), interval=True, collapsed=0):
 def results(experiments, states=STATES):
     """results.csv of experiments, the same scores in every state; half as good in training."""
     rows = [
-        (experiment, split, state, metric, *numbers, 10, 10)
+        (experiment, split, state, metric, *numbers, "", None, 10, 10)
         for experiment, own in experiments.items()
         for split in ("train", "test")
         for state in states

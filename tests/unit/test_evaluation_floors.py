@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectflow.dataset.tasks import LEVELS, Task
-from affectflow.evaluation.floors import RANDOM, random_floor, shares
+from affectflow.evaluation.floors import RANDOM, p_floor, random_floor, shares
+from affectflow.evaluation.intervals import subject_confusions
 from affectflow.evaluation.report import evaluate
 from affectflow.evaluation.tables import estimates, results_table
 from affectflow.figures.table import results_html
@@ -131,3 +132,47 @@ def test_accuracy_between_the_floors_is_not_above():
     assert found["random_accuracy"].value < found["accuracy"].low
     assert found["accuracy"].high < found["floor_accuracy"].value
     assert "▲" not in cells(results)[2]
+
+
+@pytest.mark.parametrize("subjects", [5, 6, 12])
+def test_p_against_the_floors_depends_on_the_subjects_not_on_their_clips(subjects):
+    label = np.tile(np.repeat([0, 1, 2, 3], 25), subjects)
+    who = np.repeat(np.arange(subjects), 100).astype(str).astype(object)
+    confusions = subject_confusions(who, label, label, 4)
+    found = p_floor(confusions, np.array([0.4, 0.3, 0.2, 0.1]), ORDINAL, seed=1)
+    assert list(found) == list(RANDOM)
+    assert set(found.values()) == {2 / 2**subjects}
+    rows = pd.DataFrame({"clip_id": [f"c{i:05d}" for i in range(len(label))], "subject": who})
+    clips = rows.assign(split="test", engagement=pd.array(label, dtype="Int64"))
+    own = clips.rename(columns={"engagement": "label"}).assign(task="engagement", predicted=label)
+    html = results_html(results_table({"x": evaluate(own, clips, [ORDINAL], resamples=50)}))
+    assert ("1.000 ▲" in html) == (subjects >= 6)
+
+
+@pytest.mark.parametrize("subjects", [6, 16])
+def test_guessers_are_seldom_above_the_floors(subjects):
+    """Each subject has labels of its own kind, and is given levels of another kind at random."""
+    rng = np.random.default_rng(subjects)
+    share = np.array([0.45, 0.3, 0.15, 0.1])
+    below = dict.fromkeys(RANDOM, 0)
+    for _ in range(100):
+        label, guess = (
+            np.concatenate([rng.choice(4, 40, p=p) for p in rng.dirichlet(5 * share, subjects)])
+            for _ in range(2)
+        )
+        who = np.repeat(np.arange(subjects), 40).astype(str).astype(object)
+        found = p_floor(subject_confusions(who, label, guess, 4), share, ORDINAL, seed=1)
+        for name in ("macro_f1", "balanced_accuracy", "kappa"):
+            below[name] += found[name] < 0.05
+    assert max(below.values()) <= 10, below
+
+
+def test_only_the_test_split_has_p():
+    rows = [(f"{split}{i}", split, i % 2) for split in ("validation", "test") for i in range(40)]
+    table = pd.DataFrame(rows, columns=["clip_id", "split", "label"])
+    table["subject"] = table["split"] + (table.index % 8).astype(str)
+    clips = table.rename(columns={"label": "engagement"}).astype({"engagement": "Int64"})
+    own = table.assign(task="engagement", predicted=table["label"])
+    results = results_table({"x": evaluate(own, clips, [ORDINAL], resamples=50)})
+    tested = results[results["p_floor"].notna()]
+    assert set(tested["split"]) == {"test"} and set(tested["metric"]) == {*RANDOM}

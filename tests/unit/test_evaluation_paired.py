@@ -1,4 +1,4 @@
-import logging
+import time
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from test_figures_table import HOSTILE, page
 from affectflow.dataset.tasks import LEVELS, Task
 from affectflow.errors import UserError
 from affectflow.evaluation.metrics import measure
-from affectflow.evaluation.paired import COLUMNS, METRICS, compare, holm, two_sided
+from affectflow.evaluation.paired import COLUMNS, METRICS, compare, holm
 from affectflow.evaluation.tables import write_results
 from affectflow.figures.comparison import comparisons_html
 from affectflow.figures.table import RANDOM
@@ -97,8 +97,6 @@ def test_intervals_are_those_of_resampled_clips():
         differences.append(right[1].mean() - right[0].mean())
     low, high = np.percentile(differences, [2.5, 97.5])
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((low, high), abs=1e-8)
-    below = min(np.mean(np.array(differences) <= 0), np.mean(np.array(differences) >= 0))
-    assert found["p"] == pytest.approx(2 * (300 * below + 1) / 301, abs=1e-8)
 
 
 def test_pairing_shows_what_two_intervals_cannot():
@@ -123,7 +121,9 @@ def test_equal_experiments_differ_by_nothing():
     clips = study()
     table = compare(dict.fromkeys("ab", predicted(clips, 0.3)), clips, [ORDINAL])
     assert (table[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
-    assert (table[["p", "p_holm"]] == 1).all(axis=None)
+    assert (table["n_differing"] == 0).all()
+    tested = table[table["split"] == "test"]
+    assert (tested[["p", "p_holm", "p_least", "p_holm_least"]] == 1).all(axis=None)
 
 
 def test_exchanged_experiments_have_the_opposite_difference():
@@ -218,16 +218,89 @@ def test_predictions_of_other_clips_are_refused():
         compare(made, clips, [ORDINAL])
 
 
-def test_many_pairs_get_the_resamples_that_holm_needs(caplog):
-    clips = study(splits=("test",), subjects=4, each=4)
+def test_six_subjects_show_nothing_among_many_pairs():
+    # One of eleven is always right. For six subjects an exact test can't go below 2 / 2^6.
+    clips = study(splits=("test",), subjects=6, each=8)
     made = {f"e{i}": predicted(clips, 0.1, seed=i) for i in range(10)}
     made["right"] = predicted(clips, 1)
-    with caplog.at_level(logging.INFO):
-        table = compare(made, clips, [ORDINAL], resamples=100)
-    assert "55 pairs of experiments, 11000 resamples" in caplog.text
+    table = compare(made, clips, [ORDINAL], resamples=100)
     assert len(table) == 55 * len(METRICS)
     beaten = table[(table["second"] == "right") & (table["metric"] == "accuracy")]
+    assert (beaten["p"] == 2 / 2**6).all()
+    assert (table["p"] >= 2 / 2**6).all() and (table["p_least"] == 2 / 2**6).all()
+    assert (table["p_holm"] == 1).all() and (table["p_holm_least"] == 1).all()
+    text = page(comparisons_html(table)).text
+    assert "With 6 subjects on whom two experiments differ, p can't be below 0.031" in text
+    assert "correction for 55 pairs not below 1" in text
+    assert "So no ● can appear here, however much experiments differ" in text
+    tables = text.split("can appear here")[1]
+    assert "○" in tables and "●" not in tables
+
+
+def test_enough_subjects_survive_many_pairs():
+    clips = study(splits=("test",), subjects=16, each=8)
+    made = {f"e{i}": predicted(clips, 0.1, seed=i) for i in range(10)}
+    made["right"] = predicted(clips, 1)
+    table = compare(made, clips, [ORDINAL], resamples=100)
+    beaten = table[(table["second"] == "right") & (table["metric"] == "accuracy")]
     assert (beaten["p_holm"] <= 0.05).all()
+    text = page(comparisons_html(table)).text
+    assert "correction for 55 pairs not below 0.0017" in text
+    assert "can appear" not in text
+
+
+def test_subjects_on_whom_two_do_not_differ_add_nothing():
+    clips = study(splits=("test",), subjects=12)
+    a, b = predicted(clips, 0.1, seed=1), predicted(clips, 1)
+    same = clips["subject"].str[5:].astype(int) >= 5
+    b = b.assign(predicted=b["predicted"].where(~same, a["predicted"]))
+    found = row(compare({"a": a, "b": b}, clips, [ORDINAL]), "accuracy")
+    assert (found["n_subjects"], found["n_differing"]) == (12, 5)
+    assert found["p"] == found["p_least"] == 2 / 2**5
+    assert (
+        "So no mark can appear here"
+        in page(comparisons_html(compare({"a": a, "b": b}, clips, [ORDINAL]))).text
+    )
+
+
+def test_the_validation_split_has_no_p():
+    clips = study(subjects=12)
+    made = {"a": predicted(clips, 0.1, seed=1), "b": predicted(clips, 1)}
+    table = compare(made, clips, [ORDINAL]).set_index("split")
+    numbers = ["p", "p_holm", "p_least", "p_holm_least"]
+    assert table.loc["validation", numbers].isna().all(axis=None)
+    assert table.loc["validation", ["difference", "ci_low", "ci_high"]].notna().all(axis=None)
+    assert table.loc["test", numbers].notna().all(axis=None)
+
+
+def test_levels_are_those_of_the_common_clips():
+    # Level 3 is of one subject: resamples without it define neither average, and that is said.
+    clips = study(splits=("test",), subjects=10, each=10)
+    label = clips["engagement"].where(clips["engagement"] < 3, 2)
+    label[(clips["subject"] == "test-0") & (clips.index < 30)] = 3
+    clips = clips.assign(engagement=label)
+    made = {name: predicted(clips, 0.4, seed=i) for i, name in enumerate("ab")}
+    table = compare(made, clips, [ORDINAL])
+    for metric in ("macro_f1", "balanced_accuracy"):
+        # A draw has the subject with probability 1 - 0.9^10 = 0.65.
+        assert "of 1,000 resamples" in row(table, metric)["ci_warning"]
+        assert row(table, metric)["ci_low"] < row(table, metric)["difference"]
+    assert row(table, "accuracy")["ci_warning"] == ""
+    assert "⚠ interval from 6" in page(comparisons_html(table)).text
+    # Where neither scored that subject, the level is none of the sample's.
+    rest = {name: own[own["subject"] != "test-0"] for name, own in made.items()}
+    assert (compare(rest, clips, [ORDINAL])["ci_warning"] == "").all()
+
+
+def test_many_pairs_take_seconds():
+    """41 experiments took three minutes when the draws grew with the number of pairs."""
+    clips = study(splits=("test",), subjects=6, each=5)
+    made = {f"e{i}": predicted(clips, i / 60, seed=i) for i in range(41)}
+    start = time.process_time()
+    table = compare(made, clips, [ORDINAL])
+    assert time.process_time() - start < 15
+    assert len(table) == 820 * len(METRICS)
+    assert table["p"].min() >= 2 / 2**6
 
 
 def test_equal_inputs_are_equal_bytes(tmp_path):
@@ -238,17 +311,10 @@ def test_equal_inputs_are_equal_bytes(tmp_path):
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
 
 
-def test_p_of_no_difference():
-    assert two_sided(np.array([1.0] * 99)) == 2 / 100
-    assert two_sided(np.array([-1.0] * 3 + [1.0] * 96)) == 8 / 100
-    assert two_sided(np.zeros(99)) == 1
-    assert two_sided(np.array([-1.0, 0.0, 1.0])) == 1
-
-
 def test_p_is_below_a_level_about_as_often_as_it_says():
-    # 30 subjects whose differences have mean 0: p < 0.05 in about 5 of 100 studies.
+    # 12 subjects whose differences have mean 0: p < 0.05 in about 5 of 100 studies.
     task = Task("t", "nominal", ("no", "yes"))
-    clips = study(task, subjects=30, each=10, splits=("test",))
+    clips = study(task, subjects=12, each=10, splits=("test",))
     below = 0
     for trial in range(100):
         made = {name: predicted(clips, 0, task, seed=(trial, i)) for i, name in enumerate("ab")}
@@ -281,7 +347,7 @@ def test_every_family_is_corrected_by_itself():
     clips = study()
     made = {name: predicted(clips, 0.2 * i, seed=i) for i, name in enumerate("abc")}
     table = compare(made, clips, [ORDINAL])
-    for _, family in table.groupby(["split", "metric"]):
+    for _, family in table[table["split"] == "test"].groupby("metric"):
         assert len(family) == 3
         np.testing.assert_allclose(family["p_holm"], holm(family["p"].to_numpy()), atol=1e-8)
 
@@ -306,16 +372,18 @@ def test_marks_say_what_was_shown():
     made = {name: predicted(clips, 0.3, seed=i) for i, name in enumerate("ab")}
     table = compare(made, clips, [ORDINAL])
     marks = {}
-    for name, (low, high, p) in {
-        "neither": (-0.1, 0.2, 0.3),
-        "interval": (0.01, 0.2, 0.06),
-        "holm": (0.01, 0.2, 0.04),
-        "none": (np.nan, np.nan, np.nan),
+    for name, (p, corrected) in {
+        "neither": (0.3, 0.9),
+        "one": (0.04, 0.06),
+        "all": (0.01, 0.04),
+        "none": (np.nan, np.nan),
     }.items():
-        numbers = {"difference": 0.1, "ci_low": low, "ci_high": high, "p_holm": p}
-        tables = page(comparisons_html(table.assign(**numbers))).text.split("engagement")[1]
+        # What the interval says makes no mark.
+        numbers = {"difference": 0.1, "ci_low": 0.01, "ci_high": 0.2, "p": p, "p_holm": corrected}
+        tables = page(comparisons_html(table.assign(**numbers))).text.split("<h2>")[-1]
+        tables = tables.split("1\u2002a")[1]
         marks[name] = {mark for mark in "○●" if mark in tables}
-    assert marks == {"neither": set(), "interval": {"○"}, "holm": {"●"}, "none": set()}
+    assert marks == {"neither": set(), "one": {"○"}, "all": {"●"}, "none": set()}
 
 
 def test_hostile_names_are_escaped_and_random_weights_said():

@@ -90,12 +90,31 @@ def test_hostile_names_are_escaped():
     assert page(audit_html(audit)).text.count(HOSTILE) == 5 + 2
 
 
-@pytest.mark.parametrize("subjects", [1, 5, 6])
+@pytest.mark.parametrize("subjects", [1, 5, 12])
 def test_nothing_is_above_its_floor_for_too_few_subjects(subjects):
     table = results_table({"a": scored((0, 1, 2, 1), subjects=subjects)})
     text = page(results_html(table)).text
-    assert ("1.000 ▲" in text) == (subjects >= 6)
+    assert ("1.000 ▲" in text) == (subjects == 12)
     assert ("no interval: one subject" in text) == (subjects == 1)
+
+
+def test_nothing_is_marked_where_something_was_chosen_or_learnt():
+    # The training split's rows are as good as the test split's.
+    html = results_html(results_table({"a": scored((0, 1, 2, 1))}))
+    test, train = html.split("<details>")
+    assert "1.000 ▲" in test and "1.000 " in train and "▲" not in train
+
+
+def test_an_interval_that_lost_many_resamples_says_so_and_shows_nothing():
+    # Level 2 is of three subjects of twelve: a resample lacks them with probability 0.03.
+    whole = scored((0, 1, 2, 1))
+    table = results_table({"a": whole})
+    rows = (table["metric"] == "macro_f1") & (table["split"] == "test")
+    warning = "interval from 36 of 50 resamples: others do not define this metric"
+    text = page(results_html(table.assign(ci_warning=table["ci_warning"].mask(rows, warning)))).text
+    test = text.split("test split: subjects")[1].split("train split")[0]
+    assert "⚠ interval from 36 of 50 resamples" in test
+    assert test.count("1.000 ▲") == results_html(table).count("1.000 ▲") - 1
 
 
 def test_no_experiment_is_a_page_too():

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from affectflow.dataset.tasks import Task
 
 PERCENTILES = (2.5, 97.5)
+# With more than this share of the resamples lost, an interval carries a warning.
+MOST_LOST = 0.05
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -84,52 +86,105 @@ def resample(sums: NDArray[Number], resamples: int, seed: int) -> NDArray[Number
     return np.tensordot(times_drawn, sums, axes=1)
 
 
-def from_confusion(confusion: NDArray[np.int64], task: Task) -> dict[str, NDArray[np.float64]]:
+def occurring(confusions: NDArray[np.number]) -> NDArray[np.bool_]:
+    """Return which levels the labels of a sample have.
+
+    Parameters
+    ----------
+    confusions : array of shape (..., levels, levels)
+        Counts, label by predicted, that make up the sample together: one per subject, say.
+
+    Returns
+    -------
+    bool array of shape (levels,)
+    """
+    levels = confusions.shape[-1]
+    return np.asarray(confusions).reshape(-1, levels, levels).sum(axis=(0, 2)) > 0
+
+
+def from_confusion(
+    confusion: NDArray[np.number], task: Task, levels: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
     """Return the metrics of `metrics.measure` for a stack of confusion matrices.
 
     Parameters
     ----------
-    confusion : int array of shape (..., levels, levels)
+    confusion : array of shape (..., levels, levels)
         Counts, label by predicted.
     task : Task
+    levels : bool array of shape (levels,)
+        Which levels the labels of the sample have (`occurring`) that the stack was drawn from.
 
     Returns
     -------
     dict of str to float64 array of shape (...)
-        NaN where a metric is undefined.
+        NaN where a metric is undefined. A matrix without a label of one of `levels` defines neither
+        that level's precision, recall and F1, nor the averages over levels.
     """
-    total = confusion.sum(axis=(-2, -1))
-    labelled = confusion.sum(axis=-1)
-    predicted = confusion.sum(axis=-2)
+    labelled, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
-    present = labelled > 0
-    recall = _ratio(hit, labelled)
-    f1 = _ratio(2 * hit, labelled + predicted)
-    values = {
-        "accuracy": _ratio(hit.sum(axis=-1), total),
-        "macro_f1": _ratio(np.where(present, f1, 0).sum(axis=-1), present.sum(axis=-1)),
-        "balanced_accuracy": _ratio(np.where(present, recall, 0).sum(axis=-1), present.sum(-1)),
-        # Recall times support is the hits: weighted average recall is accuracy.
-        "war": _ratio(hit.sum(axis=-1), total),
+    values = summary(confusion, task, levels)
+    per_level = {
+        "precision": _ratio(hit, predicted),
+        "recall": _ratio(hit, labelled),
+        "f1": _ratio(2 * hit, labelled + predicted),
     }
-    if task.kind == "ordinal":
-        codes = np.arange(len(task.levels))
-        distance = np.abs(codes[:, None] - codes)
-        chance = labelled[..., :, None] * predicted[..., None, :]
-        seen = (confusion * distance**2).sum(axis=(-2, -1)) * total
-        values["kappa"] = 1 - _ratio(seen, (chance * distance**2).sum(axis=(-2, -1)))
-        values["mae"] = _ratio((confusion * distance).sum(axis=(-2, -1)), total)
-    per_level = {"precision": _ratio(hit, predicted), "recall": recall, "f1": f1}
     for name, value in per_level.items():
+        value[levels & (labelled == 0)] = np.nan
         values |= {f"{name}_level_{level}": value[..., level] for level in range(value.shape[-1])}
     return values
+
+
+def summary(
+    confusion: NDArray[np.number], task: Task, levels: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what `from_confusion` does, without each level's own metrics.
+
+    Averages over levels run over `levels`, whatever a single matrix of the stack holds: were each
+    resample averaged over the levels that it happens to have, one without a rare level that the
+    model misses would score better than the sample, for the same predictions.
+    """
+    labelled, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
+    accuracy = _ratio(hit.sum(axis=-1), labelled.sum(axis=-1))
+    recall, f1 = _ratio(hit, labelled), 2 * _ratio(hit, labelled + predicted)
+    f1[labelled == 0] = np.nan  # 0 where the level is predicted
+    values = {
+        "accuracy": accuracy,
+        "macro_f1": _mean(f1, levels),
+        "balanced_accuracy": _mean(recall, levels),
+        # Recall times support is the hits: weighted average recall is accuracy.
+        "war": accuracy,
+    }
+    if task.kind == "ordinal":
+        values |= _by_distance(confusion, labelled, predicted)
+    return values
+
+
+def _by_distance(
+    confusion: NDArray[np.number], labelled: NDArray[np.number], predicted: NDArray[np.number]
+) -> dict[str, NDArray[np.float64]]:
+    levels = confusion.shape[-1]
+    codes = np.arange(levels, dtype=np.float64)
+    distance = np.abs(codes[:, None] - codes).ravel()
+    cells = confusion.reshape(*confusion.shape[:-2], levels**2).astype(np.float64)
+    total = labelled.sum(axis=-1)
+    # Sum over j and k of labelled_j predicted_k (j - k)^2, multiplied out.
+    chance = total * (labelled @ codes**2 + predicted @ codes**2)
+    chance = chance - 2 * (labelled @ codes) * (predicted @ codes)
+    return {
+        "kappa": 1 - _ratio(total * (cells @ distance**2), chance),
+        "mae": _ratio(cells @ distance, total),
+    }
 
 
 def intervals(resampled: dict[str, NDArray[np.float64]]) -> dict[str, Interval]:
     """Return each metric's 95% percentile interval over its values in the resamples.
 
     A metric can be undefined in a resample (no clip of a level was drawn). Its interval then
-    runs over the resamples that define it; a metric that none defines has none.
+    runs over the resamples that define it, and tells how far the metric moves among samples that
+    have every level: where many are lost (`lost`) it may be too narrow. A metric that none defines
+    has no interval.
 
     Parameters
     ----------
@@ -140,15 +195,43 @@ def intervals(resampled: dict[str, NDArray[np.float64]]) -> dict[str, Interval]:
     -------
     dict of str to Interval
     """
-    found = {}
-    for name, values in resampled.items():
-        defined = values[~np.isnan(values)]
-        if defined.size:
-            low, high = np.percentile(defined, PERCENTILES)
-            found[name] = Interval(float(low), float(high), defined.size)
+    defined = {name: values[~np.isnan(values)] for name, values in resampled.items()}
+    found: dict[str, Interval] = {}
+    # Those that all resamples define, which are most, are sorted together.
+    for size in {values.size for values in defined.values()} - {0}:
+        names = [name for name, values in defined.items() if values.size == size]
+        ends = np.percentile([defined[name] for name in names], PERCENTILES, axis=1).T
+        found |= {
+            name: Interval(low, high, size)
+            for name, (low, high) in zip(names, ends.tolist(), strict=True)
+        }
     return found
+
+
+def lost(defined: int, resamples: int) -> str:
+    """Return the warning that an interval needs, empty where it needs none.
+
+    Parameters
+    ----------
+    defined : int
+        In how many resamples the metric was defined.
+    resamples : int
+        How many were drawn.
+    """
+    if resamples - defined <= MOST_LOST * resamples:
+        return ""
+    if not defined:
+        return f"no interval: none of {resamples:,} resamples defines this metric"
+    return f"interval from {defined:,} of {resamples:,} resamples: others do not define this metric"
+
+
+def _mean(per_level: NDArray[np.float64], levels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean over some levels, NaN where one of them, or all, are undefined."""
+    chosen = [per_level[..., level] for level in np.flatnonzero(levels)]
+    nothing = np.zeros(per_level.shape[:-1])
+    return sum(chosen, nothing) / len(chosen) if chosen else nothing * np.nan
 
 
 def _ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> NDArray[np.float64]:
     whole = np.asarray(whole, dtype=float)
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)

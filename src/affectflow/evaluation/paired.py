@@ -4,19 +4,19 @@ Two intervals that overlap do not show that two experiments are equal: both move
 subjects, and a difference moves less than its parts. So each pair is compared on its common clips,
 and both meet the same draws of subjects (`affectflow.evaluation.intervals`).
 
-``p`` belongs to the percentile interval: twice the smaller share of resamples on either side of no
-difference, which is the level at which the interval's end touches 0 (Efron and Tibshirani 1993, An
-Introduction to the Bootstrap, section 15.4). A count c of R resamples makes a share of
-(c + 1) / (R + 1), as in any Monte Carlo test, so p is never 0 (Davison and Hinkley 1997, Bootstrap
-Methods, equation 4.11). ``p_holm`` is p after Holm's step-down correction for all pairs of the same
-split, state and metric (Holm 1979, Scandinavian Journal of Statistics 6, 65-70): below 0.05, the
-chance of even one false claim among those pairs is at most 5%, however the pairs depend on each
-other. Without it, two or three of the 55 pairs of eleven equal experiments would seem to differ.
+``p`` comes from exchanging the two experiments' predictions within subjects
+(`affectflow.evaluation.swap`), on the test split alone: on the validation split epochs, thresholds
+and members of sweeps were chosen, and what was chosen there is better there by luck as well.
+``p_holm`` is p after Holm's step-down correction for all pairs of the same split, state and metric
+(Holm 1979, Scandinavian Journal of Statistics 6, 65-70): below 0.05, the chance of even one false
+claim among those pairs is at most 5%, however the pairs depend on each other. Without it, two or
+three of the 55 pairs of eleven equal experiments would seem to differ.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -26,23 +26,25 @@ from numpy.typing import NDArray
 
 from affectflow.dataset.tasks import Task
 from affectflow.evaluation.intervals import (
-    PERCENTILES,
-    from_confusion,
+    intervals,
+    lost,
+    occurring,
     resample,
     subject_confusions,
+    summary,
 )
-from affectflow.evaluation.report import DIGITS, check
+from affectflow.evaluation.report import DIGITS, TESTED, check
+from affectflow.evaluation.swap import swap_test
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("test", "validation")
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "kappa", "mae")
 NAMES = ("first", "second", "split", "state", "metric")
-NUMBERS = ("difference", "ci_low", "ci_high", "p", "p_holm")
-COLUMNS = [*NAMES, *NUMBERS, "n_clips", "n_subjects", "n_labelled"]
-# The least p is 2 / (resamples + 1). With so many resamples per pair, Holm's factor, the number of
-# pairs, leaves it at 0.01; with 1,000 for 55 pairs it would be 0.11, and nothing could be shown.
-RESAMPLES_PER_PAIR = 200
+INTERVAL = ("difference", "ci_low", "ci_high")
+P_VALUES = ("p", "p_holm", "p_least", "p_holm_least")
+COUNTS = ("n_clips", "n_subjects", "n_differing", "n_labelled")
+COLUMNS = [*NAMES, *INTERVAL, "ci_warning", *P_VALUES, *COUNTS]
 NOT_SCORED = -1
 
 
@@ -64,7 +66,7 @@ def compare(
         The clip table: `clip_id, subject, split` and a column of level codes per task.
     tasks : list of Task
     resamples, seed : int
-        Of the intervals. With many pairs more resamples are drawn: `RESAMPLES_PER_PAIR` for each.
+        Of the intervals. The seed is also that of exchanges, where these are drawn.
 
     Returns
     -------
@@ -72,9 +74,12 @@ def compare(
         `COLUMNS`, a row per pair, split, state and metric. ``difference`` is the second's value
         minus the first's on the ``n_clips`` clips of ``n_subjects`` subjects that both scored, of
         the split's ``n_labelled`` labelled ones; ``ci_low`` and ``ci_high`` bound its middle 95%
-        over resamples. Of ``mae`` less is better. What is undefined is NaN: kappa where all is one
-        level, and intervals and p with fewer than two subjects. Empty with fewer than two
-        experiments.
+        over resamples, with a ``ci_warning`` where many of these were lost. Of ``mae`` less is
+        better. The two differ on ``n_differing`` of the subjects, and so ``p_least`` is what ``p``
+        could be at least, and ``p_holm_least`` what ``p_holm`` could be at least for any pair of
+        the same split, state and metric. What is undefined is NaN: kappa where all is one level,
+        intervals and p with fewer than two subjects, p on the validation split. Empty with fewer
+        than two experiments.
 
     Raises
     ------
@@ -83,9 +88,6 @@ def compare(
     """
     for own in predictions.values():
         check(own, clips, tasks)
-    pairs = len(predictions) * (len(predictions) - 1) // 2
-    resamples = max(resamples, RESAMPLES_PER_PAIR * pairs)
-    log.info("%d pairs of experiments, %d resamples of subjects each", pairs, resamples)
     rows = []
     for split in SPLITS:
         known = clips[clips["split"] == split]
@@ -95,11 +97,16 @@ def compare(
             scored = _Scored(predictions, known[known[task.name].notna()], task, resamples, seed)
             for first, second in combinations(predictions, 2):
                 names = {"first": first, "second": second, "split": split, "state": task.name}
-                rows += [names | row for row in scored.pair(first, second)]
+                rows += [names | row for row in scored.pair(first, second, split == TESTED)]
     table = pandas.DataFrame(rows, columns=COLUMNS)
+    table = table.astype(dict.fromkeys([*INTERVAL, *P_VALUES], "float64"))
     families = table.groupby(["split", "state", "metric"], sort=False)
     table["p_holm"] = families["p"].transform(lambda family: holm(family.to_numpy(np.float64)))
-    numbers = table[list(NUMBERS)].astype("float64").round(DIGITS)
+    # Holm multiplies the least p of a family by the number of its pairs.
+    least = families["p_least"].transform("min") * families["p"].transform("count")
+    table["p_holm_least"] = least.clip(upper=1.0)
+    log.info("%d rows of differences", len(table))
+    numbers = table[[*INTERVAL, *P_VALUES]].round(DIGITS)
     return table.assign(**(numbers + 0.0))  # -0.0 becomes 0.0
 
 
@@ -124,70 +131,76 @@ class _Scored:
             .to_numpy(np.int64)
             for name, own in predictions.items()
         }
-        # Most experiments score the same clips: one resampling of each serves all of its pairs.
-        self.found: dict[tuple[str, bytes], dict[str, NDArray[np.float64]]] = {}
+        # Most experiments score the same clips: what is made of each serves all of its pairs.
+        self.confusions: dict[tuple[str, bytes], NDArray[np.int64]] = {}
+        self.resampled: dict[tuple[str, bytes], dict[str, NDArray[np.float64]]] = {}
 
-    def pair(self, first: str, second: str) -> list[dict[str, Any]]:
-        """Return a row per metric of one pair."""
+    def pair(self, first: str, second: str, test: bool) -> list[dict[str, Any]]:
+        """Return a row per metric of one pair, with p if it is to be tested."""
         both = (self.predicted[first] != NOT_SCORED) & (self.predicted[second] != NOT_SCORED)
-        one, other = self._metrics(first, both), self._metrics(second, both)
+        one, other = self._confusions(first, both), self._confusions(second, both)
+        levels = occurring(one)
+        measure = partial(_metrics, task=self.task, levels=levels)
+        before, after = measure(one.sum(axis=0)), measure(other.sum(axis=0))
         counts = {
             "n_clips": int(both.sum()),
-            "n_subjects": len(np.unique(self.subject[both])),
+            "n_subjects": len(one),
+            "n_differing": int((one != other).any(axis=(1, 2)).sum()),
             "n_labelled": len(both),
         }
-        return [
-            {"metric": metric, **_difference(other[metric] - one[metric]), **counts}
-            for metric in one
-        ]
+        several = len(one) > 1
+        swapped = swap_test(one, other, measure, self.seed) if several and test else None
+        ranges = self._intervals(first, second, both) if several else {}
+        rows = []
+        for metric in before:
+            row: dict[str, Any] = {"metric": metric, "ci_warning": "", **counts}
+            row["difference"] = float(after[metric] - before[metric])
+            if not np.isnan(row["difference"]):
+                row |= ranges.get(metric, {})
+                row |= {"p": swapped.p[metric], "p_least": swapped.least} if swapped else {}
+            rows.append(row)
+        return rows
 
-    def _metrics(self, name: str, clips: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-        """Return each metric on some clips, then in each resample of their subjects.
+    def _intervals(
+        self, first: str, second: str, clips: NDArray[np.bool_]
+    ) -> dict[str, dict[str, Any]]:
+        one, other = self._draws(first, clips), self._draws(second, clips)
+        found = intervals({name: other[name] - one[name] for name in one})
+        ranges: dict[str, dict[str, Any]] = {}
+        for name in one:
+            interval = found.get(name)
+            warning = lost(interval.defined if interval else 0, self.resamples)
+            ranges[name] = {"ci_warning": warning}
+            if interval:
+                ranges[name] |= {"ci_low": interval.low, "ci_high": interval.high}
+        return ranges
 
-        Arrays of shape (1 + resamples,); (1,) with fewer than two subjects.
-        """
+    def _confusions(self, name: str, clips: NDArray[np.bool_]) -> NDArray[np.int64]:
         key = (name, clips.tobytes())
-        if key not in self.found:
-            confusions = subject_confusions(
+        if key not in self.confusions:
+            self.confusions[key] = subject_confusions(
                 self.subject[clips],
                 self.label[clips],
                 self.predicted[name][clips],
                 len(self.task.levels),
             )
-            stack = confusions.sum(axis=0, keepdims=True)
-            if len(confusions) > 1:
-                draws = resample(confusions, self.resamples, self.seed)
-                stack = np.concatenate([stack, draws])
-            values = from_confusion(stack, self.task)
-            self.found[key] = {name: values[name] for name in METRICS if name in values}
-        return self.found[key]
+        return self.confusions[key]
+
+    def _draws(self, name: str, clips: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """Return each metric in each resample of the subjects of some clips."""
+        key = (name, clips.tobytes())
+        if key not in self.resampled:
+            confusions = self._confusions(name, clips)
+            drawn = resample(confusions, self.resamples, self.seed)
+            self.resampled[key] = _metrics(drawn, self.task, occurring(confusions))
+        return self.resampled[key]
 
 
-def _difference(values: NDArray[np.float64]) -> dict[str, float]:
-    """Return the numbers of one row: `values` holds the difference, then its resamples."""
-    draws = values[1:][~np.isnan(values[1:])]
-    numbers = dict.fromkeys(NUMBERS, np.nan) | {"difference": float(values[0])}
-    if draws.size and not np.isnan(values[0]):
-        low, high = np.percentile(draws, PERCENTILES)
-        numbers |= {"ci_low": float(low), "ci_high": float(high), "p": two_sided(draws)}
-    return numbers
-
-
-def two_sided(draws: NDArray[np.float64]) -> float:
-    """Return the two-sided p-value of no difference.
-
-    Parameters
-    ----------
-    draws : float array of shape (resamples,)
-        A difference in each resample; at least one. One that is exactly 0 counts on both sides.
-
-    Returns
-    -------
-    float
-        ``2 (c + 1) / (resamples + 1)``, at most 1, where c counts the resamples on the rarer side.
-    """
-    rarer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    return min(1.0, 2 * (rarer + 1) / (draws.size + 1))
+def _metrics(
+    confusion: NDArray[np.number], task: Task, levels: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    values = summary(confusion, task, levels)
+    return {name: values[name] for name in METRICS if name in values}
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

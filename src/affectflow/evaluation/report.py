@@ -19,6 +19,8 @@ from affectflow.evaluation.intervals import (
     Interval,
     from_confusion,
     intervals,
+    lost,
+    occurring,
     resample,
     subject_confusions,
 )
@@ -27,6 +29,9 @@ from affectflow.evaluation.probabilities import from_sums, subject_sums
 from affectflow.provenance.atomic import write_text
 
 DIGITS = 8
+# Epochs, thresholds and members of sweeps are chosen on the validation split, and training fits its
+# own: what was chosen there is better there by luck as well, and no p-value can say by how much.
+TESTED = "test"
 # Probabilities are written with 6 decimals; a sum further from 1 is no rounding.
 SUM_TOLERANCE = 1e-3
 
@@ -59,10 +64,14 @@ def evaluate(
         ``splits[split][task]`` holds the counts, ``subjects`` (how many of each subject's clips
         are labelled, and how many of these were scored), the majority level, the confusion matrix,
         ``predicts_one_level`` and ``metrics[name] = {value, ci_low, ci_high}``. A None has a
-        ``reason`` beside it. A ``floor_`` metric is that of always predicting the level which is
-        most frequent in the training labels (where there are none, in the labels scored), on the
-        same clips; a ``random_`` metric is the mean of drawing levels with their shares of those
-        labels. See `affectflow.evaluation.floors`.
+        ``reason`` beside it, an interval from fewer resamples ``resamples_defined``, and where
+        more than `intervals.MOST_LOST` of them are lost a ``ci_warning``. On the test split
+        ``p_floor`` says how easily one that never looks differs as much (`floors.p_floor`).
+
+        A ``floor_`` metric is that of always predicting the level which is most frequent in the
+        training labels (where there are none, in the labels scored), on the same clips; a
+        ``random_`` metric is the mean of drawing levels with their shares of those labels. See
+        `affectflow.evaluation.floors`.
 
     Raises
     ------
@@ -85,6 +94,7 @@ def evaluate(
                 task,
                 resamples,
                 seed,
+                test=split == TESTED,
             )
             for task in tasks
         }
@@ -102,6 +112,7 @@ def _score(
     task: Task,
     resamples: int,
     seed: int,
+    test: bool,
 ) -> dict[str, Any]:
     subject = rows["subject"].to_numpy()
     label = rows["label"].to_numpy(np.int64)
@@ -109,6 +120,7 @@ def _score(
     levels = len(task.levels)
     values: dict[str, float] = {}
     found: dict[str, Interval] = {}
+    p: dict[str, float] = {}
     majority = None
     seen = train_labels if train_labels.size else label
     if seen.size:
@@ -124,6 +136,9 @@ def _score(
         values |= {f"floor_{name}": floor[name] for name in floors.MAJORITY if name in floor}
         values |= {f"random_{name}": value for name, value in drawn.items()}
         found |= {f"floor_{name}": interval for name, interval in floor_found.items()}
+    confusions = subject_confusions(subject, label, predicted, levels)
+    if test and len(confusions) > 1:
+        p = floors.p_floor(confusions, share, task, seed)
     labelled = known["subject"].value_counts().sort_index()
     scored = rows["subject"].value_counts().reindex(labelled.index, fill_value=0)
     subjects = int((scored > 0).sum())
@@ -137,9 +152,9 @@ def _score(
         "majority_level": majority,
         "majority_from": "training labels" if train_labels.size else "scored labels",
         "predicts_one_level": bool(np.unique(predicted).size == 1) if label.size else None,
-        "confusion": subject_confusions(subject, label, predicted, levels).sum(axis=0).tolist(),
+        "confusion": confusions.sum(axis=0).tolist(),
         "metrics": {
-            name: _entry(name, values, found.get(name), subjects, resamples)
+            name: _entry(name, values, found.get(name), p.get(name), subjects, resamples)
             for name in _reported(task)
         },
     }
@@ -163,7 +178,8 @@ def _measure(
     """Return each metric of a predictor, be it a model or a floor, and its interval."""
     confusions = subject_confusions(subject, label, predicted, len(task.levels))
     values = measure(label, predicted, task)
-    resampled = from_confusion(resample(confusions, resamples, seed), task)
+    levels = occurring(confusions)
+    resampled = from_confusion(resample(confusions, resamples, seed), task, levels)
     if probability is not None:
         sums = subject_sums(subject, label, predicted, probability)
         scores = from_sums(sums.sum(axis=0), task)
@@ -185,6 +201,7 @@ def _entry(
     name: str,
     values: dict[str, float],
     interval: Interval | None,
+    p: float | None,
     subjects: int,
     resamples: int,
 ) -> dict[str, Any]:
@@ -202,12 +219,16 @@ def _entry(
             entry["ci_high"] = _rounded(interval.high)
             if interval.defined < resamples:
                 entry["resamples_defined"] = interval.defined
+            if warning := lost(interval.defined, resamples):
+                entry["ci_warning"] = warning
         elif name.startswith("random_"):
             entry["reason"] = "no interval: a mean over draws"
         elif subjects > 1:
-            entry["reason"] = f"no interval: {resamples} resamples"
+            entry["reason"] = lost(0, resamples) or "no interval: 0 resamples"
         else:
             entry["reason"] = "no interval: 1 subject"
+        if p is not None and not math.isnan(p):
+            entry["p_floor"] = _rounded(p)
     return entry
 
 

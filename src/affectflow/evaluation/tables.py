@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,20 +11,24 @@ import pandas
 
 from affectflow.provenance.atomic import atomic
 
-FEWEST_SUBJECTS = 6
-"""Below this no interval shows anything: where five subjects of five agree, the two-sided sign test
-says p = 0.06."""
+SIGNIFICANT = 0.05
 NAMES = ("experiment", "split", "state", "metric")
 NUMBERS = ("value", "ci_low", "ci_high")
-COLUMNS = [*NAMES, *NUMBERS, "n_scored", "n_labelled"]
+WARNING, P = "ci_warning", "p_floor"
+COLUMNS = [*NAMES, *NUMBERS, WARNING, P, "n_scored", "n_labelled"]
 
 
 class Estimate(NamedTuple):
-    """A metric and its 95% interval; NaN where there is none."""
+    """A metric and its 95% interval, what that lacks in words, and p against the floors.
+
+    Numbers are NaN where there is none.
+    """
 
     value: float
     low: float
     high: float
+    warning: str
+    p: float
 
 
 def results_table(experiments: dict[str, dict[str, Any]]) -> pandas.DataFrame:
@@ -39,7 +45,9 @@ def results_table(experiments: dict[str, dict[str, Any]]) -> pandas.DataFrame:
         `COLUMNS`, in the order of the experiments, splits, states and metrics given. `metric`
         ``collapsed`` is 1 where the experiment predicts one level for every clip of a split;
         ``subjects_scored`` and ``subjects_labelled`` count the subjects with a clip that was
-        scored, and with one that has a label. What has no value, or no interval, is NaN.
+        scored, and with one that has a label. What has no value, or no interval, is NaN;
+        ``ci_warning`` is empty where nothing is wrong with an interval, and ``p_floor`` is NaN
+        beyond the test split.
     """
     rows = []
     for experiment, metrics in experiments.items():
@@ -57,19 +65,36 @@ def results_table(experiments: dict[str, dict[str, Any]]) -> pandas.DataFrame:
                         (
                             *(experiment, split, state, metric),
                             *(entry.get(key) for key in NUMBERS),
+                            *(entry.get(WARNING, ""), entry.get(P)),
                             *(scores["n_scored"], scores["n_labelled"]),
                         )
                     )
     table = pandas.DataFrame(rows, columns=COLUMNS)
-    return table.astype(dict.fromkeys(NUMBERS, "float64"))
+    return table.astype(dict.fromkeys([*NUMBERS, P], "float64"))
 
 
 def estimates(rows: pandas.DataFrame) -> dict[str, Estimate]:
     """Return by metric what the rows of one experiment, split and state say."""
-    numbers = rows[list(NUMBERS)].to_numpy(dtype=float).tolist()
-    return {
-        str(metric): Estimate(*entry) for metric, entry in zip(rows["metric"], numbers, strict=True)
-    }
+    columns = rows[["metric", *NUMBERS, WARNING, P]].itertuples(index=False)
+    return {str(metric): Estimate(*entry) for metric, *entry in columns}
+
+
+def floors_of(found: Mapping[str, Estimate], metric: str) -> tuple[float, float]:
+    """Return what the majority and the random floor score; NaN where that is undefined."""
+    always = 0.0 if metric == "kappa" else found[f"floor_{metric}"].value
+    return always, found[f"random_{metric}"].value
+
+
+def is_above(found: Mapping[str, Estimate], metric: str) -> bool:
+    """Return whether an experiment has been shown to do better than both floors.
+
+    Its whole interval is above both, and rests on nearly all resamples; and exchanging predictions
+    with either floor, subject by subject, seldom makes such a difference. The interval alone is too
+    narrow where subjects are few; so for five of them or fewer nothing is shown.
+    """
+    own = found[metric]
+    highest = max((floor for floor in floors_of(found, metric) if not isnan(floor)), default=nan)
+    return own.low > highest and not own.warning and own.p < SIGNIFICANT
 
 
 def write_results(path: Path, table: pandas.DataFrame) -> None:
@@ -80,7 +105,8 @@ def write_results(path: Path, table: pandas.DataFrame) -> None:
 
 def read_results(path: Path) -> pandas.DataFrame:
     """Read what `write_results` wrote."""
-    kinds = dict.fromkeys(NAMES, "str")
-    kinds |= dict.fromkeys(NUMBERS, "float64")
+    kinds = dict.fromkeys([*NAMES, WARNING], "str")
+    kinds |= dict.fromkeys([*NUMBERS, P], "float64")
     # Only an empty field is missing: an experiment may be called "NA".
-    return pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    table = pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    return table.fillna({WARNING: ""})

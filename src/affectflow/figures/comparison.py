@@ -8,24 +8,25 @@ from math import isnan
 
 import pandas
 
-from affectflow.evaluation.tables import FEWEST_SUBJECTS
-from affectflow.figures.page import NOTES, RANDOM, document, listed, table_head
+from affectflow.evaluation.tables import SIGNIFICANT
+from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head, warned
 
 SPLIT, METRIC = "test", "macro_f1"
-SIGNIFICANT = 0.05
 READING = (
     "Each cell is the macro-F1 of the column's experiment minus that of the row's, on the test "
     "clips that both scored; below it the 95 % interval from resampling subjects, the same draws "
-    "for both. ○: the interval excludes 0. ●: so it does after Holm's correction for all pairs of "
-    f"this state (p below 0.05). With fewer than {FEWEST_SUBJECTS} subjects there is no mark. "
-    "Without a mark the two have not been shown to differ, which does "
-    "not show them equal."
+    "for both. ○: exchanging the two experiments' predictions within subjects seldom makes such a "
+    f"difference (p below {SIGNIFICANT}). ●: so it is after Holm's correction for all pairs of "
+    "this state. An interval that excludes 0 is no mark: with few subjects it is too narrow. "
+    "Without a mark the two have not been shown to differ, which does not show them equal. "
+    f"{WARNED}"
 )
 CHOOSING = (
     "Choose between experiments on the validation split and report the test split: whichever looks "
     "best here looks better than it is. Other metrics, p-values and the validation split are in "
-    "comparisons.csv."
+    "comparisons.csv; the latter without p-values, for epochs and thresholds were chosen on it."
 )
+MORE = "test on more subjects (<code>folds</code> tests all)."
 
 
 def comparisons_html(
@@ -71,7 +72,7 @@ def comparisons_html(
         for state, own in within.groupby("state", sort=False):
             body += [
                 f"<h2>{escape(str(state))}: {escape(place)}</h2>",
-                f"<p>{_counts(own)}</p>",
+                f"<p>{_counts(own)} {_least(own)}</p>",
                 _matrix(own, names, random_weights),
             ]
     return document("Comparisons", body)
@@ -85,6 +86,32 @@ def _counts(rows: pandas.DataFrame) -> str:
     )
 
 
+def _least(rows: pandas.DataFrame) -> str:
+    """Return how small p can get at all, and what follows for the marks."""
+    least, corrected = rows["p_least"].min(), rows["p_holm_least"].min()
+    if isnan(least):
+        return "With fewer than two subjects no difference can be tested."
+    pairs = int(rows["p_least"].count())
+    differing = int(rows.loc[rows["p_least"].notna(), "n_differing"].max())
+    text = (
+        f"With {differing:,} subjects on whom two experiments differ, p can't be below "
+        f"{_small(least)}, and after Holm's correction for {pairs:,} pair{'s' * (pairs != 1)} not "
+        f"below {_small(corrected)}."
+    )
+    if least >= SIGNIFICANT:
+        text += f" So no mark can appear here, however much experiments differ: {MORE}"
+    elif corrected >= SIGNIFICANT:
+        text += (
+            f" So no ● can appear here, however much experiments differ: compare fewer of them, or "
+            f"{MORE}"
+        )
+    return f"<strong>{text}</strong>" if corrected >= SIGNIFICANT else text
+
+
+def _small(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.5f}"
+
+
 def _range(counts: pandas.Series) -> str:
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -92,13 +119,14 @@ def _range(counts: pandas.Series) -> str:
 
 def _matrix(rows: pandas.DataFrame, names: Sequence[str], random_weights: Collection[str]) -> str:
     """Return one state's differences; columns have the rows' numbers, for names may be long."""
-    columns = ["difference", "ci_low", "ci_high", "p_holm", "n_subjects"]
+    columns = ["difference", "ci_low", "ci_high", "p", "p_holm"]
     cells = {}
-    for first, second, *numbers in rows[["first", "second", *columns]].itertuples(index=False):
-        value, low, high, p, subjects = map(float, numbers)
-        enough = subjects >= FEWEST_SUBJECTS
-        cells[first, second] = _cell(value, low, high, p, enough)
-        cells[second, first] = _cell(-value, -high, -low, p, enough)
+    for first, second, warning, *numbers in rows[
+        ["first", "second", "ci_warning", *columns]
+    ].itertuples(index=False):
+        value, low, high, p, corrected = map(float, numbers)
+        cells[first, second] = _cell(value, low, high, p, corrected, warning)
+        cells[second, first] = _cell(-value, -high, -low, p, corrected, warning)
     lines = []
     for place, row in enumerate(names, start=1):
         flag = "<br><span class=flag>random weights</span>" if row in random_weights else ""
@@ -109,13 +137,14 @@ def _matrix(rows: pandas.DataFrame, names: Sequence[str], random_weights: Collec
     return f"<table>{table_head(heads)}<tbody>{''.join(lines)}</tbody></table>"
 
 
-def _cell(value: float, low: float, high: float, p: float, enough: bool) -> str:
+def _cell(value: float, low: float, high: float, p: float, corrected: float, warning: str) -> str:
     if isnan(value):
         return "<td>–</td>"
     number = f"{value + 0.0:+.3f}"
-    if enough and p < SIGNIFICANT:
+    if corrected < SIGNIFICANT:
         number = f"<span class=above>{number} ●</span>"
-    elif enough and (low > 0 or high < 0):
+    elif p < SIGNIFICANT:
         number += " ○"
     interval = "" if isnan(low) else f"[{low + 0.0:+.3f}, {high + 0.0:+.3f}]"
-    return f"<td class=number>{number}<br><span class=range>{interval}</span></td>"
+    range_ = f"<span class=range>{interval}</span>{warned(warning)}"
+    return f"<td class=number>{number}<br>{range_}</td>"

@@ -93,4 +93,6 @@ def _value(entry: dict[str, Any]) -> str:
         return "undefined"
     if entry["ci_low"] is None:
         return f"{entry['value']:.2f}, no interval"
-    return f"{entry['value']:.2f} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"
+    # A warning: too many resamples lack a level, and the interval is too narrow.
+    mark = "⚠" if "ci_warning" in entry else ""
+    return f"{entry['value']:.2f} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]{mark}"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from affectflow.evaluation.tables import FEWEST_SUBJECTS, Estimate, estimates
+from affectflow.evaluation.tables import Estimate, estimates, floors_of, is_above
 from affectflow.figures.style import (
     BLACK,
     BLUE,
@@ -34,12 +34,16 @@ RANDOM: dict[str, Any] = FLOOR | {"color": GREY}
 ABOVE: dict[str, Any] = {"marker": "o", "ms": 7, "color": BLUE}
 NOT_ABOVE = ABOVE | {"mfc": "white"}
 ONE_LEVEL = ABOVE | {"marker": "X", "color": VERMILLION}
+WHOLE: dict[str, Any] = {"lw": 1.6}
+# More than a twentieth of the resamples lack a level.
+LOST = WHOLE | {"ls": (0, (1.5, 1.2))}
 LEGEND = {
-    "interval above both floors, balanced accuracy's too": ABOVE,
+    "above both floors, in balanced accuracy too": ABOVE,
     "not shown to beat a constant or a guess": NOT_ABOVE,
     "predicts one level": ONE_LEVEL,
     "floor: always the majority level": FLOOR,
     "floor: drawn with training's shares": RANDOM,
+    "interval too narrow: resamples lack a level": LOST | {"color": BLUE},
 }
 
 
@@ -91,7 +95,7 @@ def draw(
             range(len(experiments)),
             [_name(name, folds or {}) if first else "" for name in experiments],
         )
-    handles = [Line2D([], [], ls="", label=label, **look) for label, look in LEGEND.items()]
+    handles = [Line2D([], [], label=label, **{"ls": "", **look}) for label, look in LEGEND.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
@@ -108,17 +112,12 @@ def _row(axes: Axes, place: int, found: dict[str, Estimate], metric: str) -> Non
         return
     if found["collapsed"].value == 1:
         look = ONE_LEVEL
-    elif found["subjects_scored"].value >= FEWEST_SUBJECTS and all(
-        found[name].low > np.nanmax(_floors(found, name)) for name in (metric, GUESS_PROOF)
-    ):
+    elif all(is_above(found, name) for name in (metric, GUESS_PROOF)):
         look = ABOVE
     else:
         look = NOT_ABOVE
-    axes.plot([point.low, point.high], [place, place], color=look["color"], lw=1.6)
-    for floor, mark in zip(_floors(found, metric), (FLOOR, RANDOM), strict=True):
+    line = LOST if point.warning else WHOLE
+    axes.plot([point.low, point.high], [place, place], color=look["color"], **line)
+    for floor, mark in zip(floors_of(found, metric), (FLOOR, RANDOM), strict=True):
         axes.plot(floor, place, **mark)
     axes.plot(point.value, place, **look)
-
-
-def _floors(found: dict[str, Estimate], metric: str) -> tuple[float, float]:
-    return found[f"floor_{metric}"].value, found[f"random_{metric}"].value

@@ -13,6 +13,10 @@ NOTES = (
     "and safety reasons aside. These numbers are for research, not for judging students.",
 )
 """Of every data set; what is true of one comes from `affectflow.dataset.about`."""
+WARNED = (
+    "⚠: more than a twentieth of the resamples lack what the metric needs, such as a level that "
+    "few subjects have; the interval rests on the others, is too narrow, and shows nothing."
+)
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; margin: 1.5rem; max-width: 90rem; }
@@ -53,6 +57,12 @@ def bullets(notes: Iterable[str]) -> str:
     """Return notes as a plain list, nothing where there is none; every one is escaped."""
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f"<ul>{items}</ul>" if items else ""
+
+
+def warned(warning: str) -> str:
+    """Return what is to be said beside an interval, as HTML: how many resamples it rests on."""
+    short = escape(warning.split(":")[0])
+    return f"<br><span class=flag>⚠ {short}</span>" if warning else ""
 
 
 def document(title: str, body: Iterable[str]) -> str:

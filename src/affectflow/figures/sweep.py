@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from affectflow.figures.page import NOTES, RANDOM, document, listed, table_head
+from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head, warned
 from affectflow.figures.table import SUMMARY, summary_table, three
 
 READING = (
@@ -17,7 +17,8 @@ READING = (
     "states, and over seeds where there are several (± their deviation); below a state's own value "
     "its 95 % interval from resampling subjects, where there is one seed. ◆ marks the member with "
     "most of the metric that the sweep chooses by. Members whose intervals overlap widely were "
-    "told apart by luck as much as by merit, and the best of many is flattered by the choice."
+    "told apart by luck as much as by merit, and the best of many is flattered by the choice: the "
+    f"intervals do not know of it. {WARNED}"
 )
 TESTED = "On the test split only the chosen member was scored, its runs once each."
 UNDECIDED = (
@@ -123,7 +124,8 @@ def _mean(rows: pandas.DataFrame, metric: str) -> str:
 
 def _state(rows: pandas.DataFrame) -> str:
     value = rows["value"].mean() if len(rows) else nan
-    interval = ""
+    interval = warning = ""
     if len(rows) == 1 and not isnan(rows["ci_low"].iloc[0]):
         interval = f"[{three(rows['ci_low'].iloc[0])}, {three(rows['ci_high'].iloc[0])}]"
-    return f"<td class=number>{three(value)}<br><span class=range>{interval}</span></td>"
+        warning = warned(rows["ci_warning"].iloc[0])
+    return f"<td class=number>{three(value)}<br><span class=range>{interval}</span>{warning}</td>"

@@ -8,17 +8,30 @@ from math import isnan, nan
 
 import pandas
 
-from affectflow.evaluation.tables import FEWEST_SUBJECTS, Estimate, estimates
-from affectflow.figures.page import NOTES, RANDOM, document, listed, plain_table, table_head
+from affectflow.evaluation.tables import SIGNIFICANT, Estimate, estimates, floors_of, is_above
+from affectflow.figures.page import (
+    NOTES,
+    RANDOM,
+    WARNED,
+    document,
+    listed,
+    plain_table,
+    table_head,
+    warned,
+)
 
 READING = (
     "The floor is what always predicting the most frequent training level scores on the same clips "
     "(kappa: 0); random is what drawing levels with their shares of the training labels scores on "
-    "average. In brackets: 95 % intervals from resampling subjects. ▲: the whole interval is above "
-    f"both, and at least {FEWEST_SUBJECTS} subjects were scored. A guess with other shares may "
-    "score a little more macro-F1, but no guess lifts kappa or balanced accuracy: look for all "
-    "three. An experiment in folds was tested on all subjects, each by a run that never saw them; "
-    "its floors know the labels that they are scored on."
+    "average. In brackets: 95 % intervals from resampling subjects. ▲, on the test split alone: "
+    "the whole interval is above both, and exchanging the model's predictions with either floor's, "
+    f"subject by subject, seldom makes such a difference (p below {SIGNIFICANT}, which five "
+    "subjects or fewer can't reach). Marks are not corrected for their number: of many models that "
+    "only guess, a few may have one. A guess with other shares may score a little more macro-F1, "
+    "but no guess lifts kappa or balanced accuracy: look for all three. An experiment in folds was "
+    "tested on all subjects, each by a run that never saw them; its floors know the labels that "
+    "they are scored on. On the training split a model knows the answers, and on the validation "
+    f"split its epoch was chosen: nothing is marked there. {WARNED}"
 )
 MOST_ROWS = 2000
 SUMMARY = {
@@ -155,17 +168,14 @@ def _subjects(found: dict[str, Estimate]) -> str:
 def _cell(found: dict[str, Estimate], metric: str) -> str:
     if metric not in found or isnan(found[metric].value):
         return "<td>–</td>"
-    value, low, high = found[metric]
-    floor = 0.0 if metric == "kappa" else found[f"floor_{metric}"].value
-    random = found[f"random_{metric}"].value
-    # Where every draw is one level, random kappa is undefined.
-    to_beat = floor if isnan(random) else max(floor, random)
+    value, low, high, warning, _ = found[metric]
+    floor, random = floors_of(found, metric)
     interval = "" if isnan(low) else f"[{three(low)}, {three(high)}]"
-    # Without an interval low is NaN, and nothing is above.
-    above = low > to_beat and found["subjects_scored"].value >= FEWEST_SUBJECTS
-    text = f"<span class=above>{three(value)} ▲</span>" if above else three(value)
+    text = three(value)
+    if is_above(found, metric):
+        text = f"<span class=above>{text} ▲</span>"
     return (
-        f"<td class=number>{text} <span class=range>{interval}</span><br>"
+        f"<td class=number>{text} <span class=range>{interval}</span>{warned(warning)}<br>"
         f"<span class=floor>floor {three(floor)}, random {three(random)}</span></td>"
     )
 

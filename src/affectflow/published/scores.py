@@ -60,6 +60,10 @@ class Scores:
             )
             for row in test.to_dict("records")
         }
+        self._warnings = {
+            (row["experiment"], row["state"], row["metric"]): row["ci_warning"]
+            for row in test.to_dict("records")
+        }
         self._seeds: dict[tuple[str, str, str], Seeds] = {}
         self._folds: dict[str, int] = {}
         if over_runs is not None:
@@ -127,6 +131,8 @@ class Scores:
             flags.append(f"{seeds.runs} seeds ± {unit * seeds.sd:.{decimals}f}")
         if folds := self.folds(experiment):
             flags.append(f"{folds} folds, all subjects tested")
+        if warning := self._warnings.get((experiment, state, name)):
+            flags.append(warning.split(":")[0])
         if metric == ACCURACY:
             collapsed = self.value(experiment, state, "collapsed")
             if collapsed == 1:
