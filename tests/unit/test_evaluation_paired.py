@@ -230,9 +230,9 @@ def test_six_subjects_show_nothing_among_many_pairs():
     assert (table["p"] >= 2 / 2**6).all() and (table["p_least"] == 2 / 2**6).all()
     assert (table["p_holm"] == 1).all() and (table["p_holm_least"] == 1).all()
     text = page(comparisons_html(table)).text
-    assert "With 6 subjects on whom two experiments differ, p can't be below 0.031" in text
+    assert "differ on 6 subjects, p can't be below 0.0312" in text
     assert "correction for 55 pairs not below 1" in text
-    assert "So no ● can appear here, however much experiments differ" in text
+    assert "So no ● can appear here: compare fewer experiments, or test on more" in text
     tables = text.split("can appear here")[1]
     assert "○" in tables and "●" not in tables
 
@@ -245,7 +245,7 @@ def test_enough_subjects_survive_many_pairs():
     beaten = table[(table["second"] == "right") & (table["metric"] == "accuracy")]
     assert (beaten["p_holm"] <= 0.05).all()
     text = page(comparisons_html(table)).text
-    assert "correction for 55 pairs not below 0.0017" in text
+    assert "correction for 55 pairs not below 0.00168" in text
     assert "can appear" not in text
 
 

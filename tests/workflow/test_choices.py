@@ -16,12 +16,11 @@ from training_job import job
 from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
 from affectflow.evaluation.report import evaluate, read_predictions
-from affectflow.evaluation.tables import FEWEST_SUBJECTS
+from affectflow.evaluation.tables import Estimate, estimates, is_above, results_table
 from affectflow.training.run import train
 
 # As the demo's own experiment.
 BY_EPOCHS = {"epochs": 40, "batch_size": 16, "patience": 10}
-FLOORS = ("floor", "random")
 
 
 def predicted(demo: Path, folder: Path, training: dict[str, Any], seed: int) -> pandas.DataFrame:
@@ -86,14 +85,9 @@ def test_autoencoders_find_rare_levels(demo: Path, tmp_path: Path) -> None:
     assert np.mean(found) > 0.25, "more than drawing one of four levels"
 
 
-def called_above(scored: dict[str, Any]) -> bool:
+def called_above(found: dict[str, Estimate]) -> bool:
     """Return whether the report's overview would fill the point of a state."""
-    metrics = scored["metrics"]
-    beaten = all(
-        metrics[name]["ci_low"] > max(metrics[f"{floor}_{name}"]["value"] for floor in FLOORS)
-        for name in ("macro_f1", "balanced_accuracy")
-    )
-    return beaten and scored["n_subjects"] >= FEWEST_SUBJECTS
+    return all(is_above(found, name) for name in ("macro_f1", "balanced_accuracy"))
 
 
 def test_permuted_labels_teach_nothing_on_average(demo: Path, tmp_path: Path) -> None:
@@ -110,12 +104,14 @@ def test_permuted_labels_teach_nothing_on_average(demo: Path, tmp_path: Path) ->
     kappa, above, collapsed = [], [], []
     for seed in range(1, 21):
         rows = predicted(demo, tmp_path, training, seed)
-        found = evaluate(rows, clips, tasks, resamples=300)["splits"]["test"]
-        kappa.append(found["engagement"]["metrics"]["kappa"]["value"])
+        results = results_table({"permuted": evaluate(rows, clips, tasks, resamples=300)})
+        test = results[results["split"] == "test"]
+        found = {state: estimates(own) for state, own in test.groupby("state")}
+        kappa.append(found["engagement"]["kappa"].value)
         above += [called_above(own) for own in found.values()]
-        collapsed += [own for own in found.values() if own["predicts_one_level"]]
+        collapsed += [own for own in found.values() if own["collapsed"].value == 1]
     print(f"permuted: kappa {np.round(kappa, 2)}, mean {np.mean(kappa):.3f}, above {sum(above)}")
     assert abs(np.mean(kappa)) <= 0.15
     assert np.mean(above) <= 0.15
     assert collapsed and not any(map(called_above, collapsed))
-    assert all(own["metrics"]["kappa"]["value"] == 0 for own in collapsed)
+    assert all(own["kappa"].value == 0 for own in collapsed)

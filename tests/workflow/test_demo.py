@@ -37,7 +37,7 @@ def test_every_number_says_how_many_were_scored(demo: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         "experiment", "split", "state", "metric", "value", "ci_low", "ci_high",
-        "n_scored", "n_labelled",
+        "ci_warning", "p_floor", "n_scored", "n_labelled",
     ]  # fmt: skip
     test = [row for row in rows if row["split"] == "test"]
     assert all(int(row["n_scored"]) <= int(row["n_labelled"]) for row in rows)

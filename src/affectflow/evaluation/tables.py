@@ -88,13 +88,13 @@ def floors_of(found: Mapping[str, Estimate], metric: str) -> tuple[float, float]
 def is_above(found: Mapping[str, Estimate], metric: str) -> bool:
     """Return whether an experiment has been shown to do better than both floors.
 
-    Its whole interval is above both, and rests on nearly all resamples; and exchanging predictions
-    with either floor, subject by subject, seldom makes such a difference. The interval alone is too
-    narrow where subjects are few; so for five of them or fewer nothing is shown.
+    Its whole interval is above both, and exchanging predictions with either floor, subject by
+    subject, seldom makes such a difference. The interval alone is too narrow where subjects are
+    few, or where a level is of few; for five subjects or fewer nothing is shown.
     """
     own = found[metric]
     highest = max((floor for floor in floors_of(found, metric) if not isnan(floor)), default=nan)
-    return own.low > highest and not own.warning and own.p < SIGNIFICANT
+    return own.low > highest and own.p < SIGNIFICANT
 
 
 def write_results(path: Path, table: pandas.DataFrame) -> None:

@@ -9,7 +9,7 @@ from math import isnan
 import pandas
 
 from affectflow.evaluation.tables import SIGNIFICANT
-from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head, warned
+from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head
 
 SPLIT, METRIC = "test", "macro_f1"
 READING = (
@@ -26,7 +26,7 @@ CHOOSING = (
     "best here looks better than it is. Other metrics, p-values and the validation split are in "
     "comparisons.csv; the latter without p-values, for epochs and thresholds were chosen on it."
 )
-MORE = "test on more subjects (<code>folds</code> tests all)."
+MORE = "test on more subjects (<code>folds</code> tests all)"
 
 
 def comparisons_html(
@@ -80,9 +80,10 @@ def comparisons_html(
 
 def _counts(rows: pandas.DataFrame) -> str:
     clips, subjects = _range(rows["n_clips"]), _range(rows["n_subjects"])
+    warnings = "; ".join(sorted({warning.split(":")[0] for warning in rows["ci_warning"]} - {""}))
     return (
         f"Both scored {clips} of {rows['n_labelled'].iloc[0]:,} labelled clips, "
-        f"of {subjects} subjects."
+        f"of {subjects} subjects." + f" ⚠ {escape(warnings)}." * bool(warnings)
     )
 
 
@@ -93,23 +94,19 @@ def _least(rows: pandas.DataFrame) -> str:
         return "With fewer than two subjects no difference can be tested."
     pairs = int(rows["p_least"].count())
     differing = int(rows.loc[rows["p_least"].notna(), "n_differing"].max())
-    text = (
-        f"With {differing:,} subjects on whom two experiments differ, p can't be below "
-        f"{_small(least)}, and after Holm's correction for {pairs:,} pair{'s' * (pairs != 1)} not "
-        f"below {_small(corrected)}."
-    )
+    subjects = f"{differing:,} subject" + "s" * (differing != 1)
+    text = f"Where two experiments differ on {subjects}, p can't be below {_small(least)}"
+    if pairs > 1:
+        text += f", and after Holm's correction for {pairs:,} pairs not below {_small(corrected)}"
     if least >= SIGNIFICANT:
-        text += f" So no mark can appear here, however much experiments differ: {MORE}"
+        text += f". So no mark can appear here: {MORE}"
     elif corrected >= SIGNIFICANT:
-        text += (
-            f" So no ● can appear here, however much experiments differ: compare fewer of them, or "
-            f"{MORE}"
-        )
-    return f"<strong>{text}</strong>" if corrected >= SIGNIFICANT else text
+        text += f". So no ● can appear here: compare fewer experiments, or {MORE}"
+    return f"<strong>{text}.</strong>" if corrected >= SIGNIFICANT else f"{text}."
 
 
 def _small(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else f"{p:.5f}"
+    return f"{p:.3g}" if p >= 1e-4 else f"{p:.6f}"
 
 
 def _range(counts: pandas.Series) -> str:
@@ -146,5 +143,5 @@ def _cell(value: float, low: float, high: float, p: float, corrected: float, war
     elif p < SIGNIFICANT:
         number += " ○"
     interval = "" if isnan(low) else f"[{low + 0.0:+.3f}, {high + 0.0:+.3f}]"
-    range_ = f"<span class=range>{interval}</span>{warned(warning)}"
-    return f"<td class=number>{number}<br>{range_}</td>"
+    mark = " <span class=flag>⚠</span>" if warning else ""
+    return f"<td class=number>{number}<br><span class=range>{interval}{mark}</span></td>"

@@ -15,7 +15,7 @@ NOTES = (
 """Of every data set; what is true of one comes from `affectflow.dataset.about`."""
 WARNED = (
     "⚠: more than a twentieth of the resamples lack what the metric needs, such as a level that "
-    "few subjects have; the interval rests on the others, is too narrow, and shows nothing."
+    "few subjects have; the interval rests on the others, and is too narrow."
 )
 
 STYLE = """
@@ -60,9 +60,9 @@ def bullets(notes: Iterable[str]) -> str:
 
 
 def warned(warning: str) -> str:
-    """Return what is to be said beside an interval, as HTML: how many resamples it rests on."""
-    short = escape(warning.split(":")[0])
-    return f"<br><span class=flag>⚠ {short}</span>" if warning else ""
+    """Return what stands below an interval with a warning: on how many resamples it rests."""
+    resamples = warning.split(":")[0].removeprefix("interval from ")
+    return f"<br><span class=flag>⚠ {escape(resamples)}</span>" if warning else ""
 
 
 def document(title: str, body: Iterable[str]) -> str:
