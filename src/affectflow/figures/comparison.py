@@ -106,7 +106,7 @@ def _least(rows: pandas.DataFrame) -> str:
 
 
 def _small(p: float) -> str:
-    return f"{p:.3g}" if p >= 1e-4 else f"{p:.6f}"
+    return f"{p:.3g}" if p >= 1e-4 else f"{p:.6f}".rstrip("0")
 
 
 def _range(counts: pandas.Series) -> str:

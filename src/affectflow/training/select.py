@@ -123,9 +123,10 @@ def correlated_features(
     corrected = false_discovery_control(np.concatenate(found)).reshape(len(tasks), -1)
     keep = (corrected <= alpha).any(axis=0)
     if not keep.any():
-        log.warning("feature_alpha: no feature goes with any label (p <= %g): all are kept", alpha)
+        log.warning("feature_alpha %g: no feature goes with any label: all are kept", alpha)
         return np.ones_like(keep)
-    log.info("%d of %d features go with a label (p <= %g)", keep.sum(), len(keep), alpha)
+    # No p <= alpha here: it would be a claim, and clips of one subject are not independent.
+    log.info("%d of %d features are kept by feature_alpha %g", keep.sum(), len(keep), alpha)
     return keep
 
 
