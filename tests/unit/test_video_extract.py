@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectflow.video import decode, extract
-from affectflow.video.container import Upright
 from affectflow.video.extract import extract_shard
+from affectflow.video.pixels import Upright
 
 VIDEOS = [("long", "long.avi"), ("gone", "gone.avi"), ("short", "short.avi")]
 

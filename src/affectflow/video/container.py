@@ -6,34 +6,54 @@ messages off the terminal.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-Matrix = tuple[int, int, int, int]
+from affectflow.video.pixels import MOST_PIXELS, convertible, usable_shape, whole
+
+COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+"""Pictures that stand for a video."""
+
+RATE = 25.0
+"""Frames per second where a file names none, or one that can't be."""
+SLOWEST, FASTEST = 1 / 3600, 1000.0
 
 
 @dataclass
 class Damage:
-    """Packets that did not decode, and why the first didn't."""
+    """What did not decode, or not as it was: packets and why the first didn't, frames."""
 
     packets: int = 0
     reason: str = ""
+    headless: int = 0
+    """Frames before the first key frame: what they change is not there."""
+    patched: int = 0
+    """Frames of which the decoder had to make up a part."""
+    hidden_key: bool = False
+    """Whether an edit list hides a key frame, which was decoded all the same."""
 
-    def add(self, error: av.FFmpegError) -> None:
+    def add(self, error: Exception | str) -> None:
         """Count a packet."""
         self.packets += 1
-        self.reason = self.reason or reason_of(error)
+        self.reason = self.reason or (error if isinstance(error, str) else reason_of(error))
+
+    def __str__(self) -> str:
+        parts = [
+            f"damaged packets: {self.packets} ({self.reason})" if self.packets else "",
+            f"left out until the first key frame: {self.headless}" if self.headless else "",
+            f"damaged frames among them: {self.patched}" if self.patched else "",
+        ]
+        return "; ".join(filter(None, parts))
 
 
 class UnreadableError(Exception):
@@ -49,31 +69,139 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     UnreadableError
         If there is none, or nothing to decode it with.
     """
-    if not path.is_file():
-        raise UnreadableError("file is missing")
-    if path.stat().st_size == 0:
-        raise UnreadableError("file is empty")
+    _refuse_other_files(path)
     try:
-        # Titles in some other encoding than UTF-8 are no reason to refuse a video.
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(
+            # A whole path is none of libav's addresses (`concat:a.avi`).
+            os.path.abspath(path),
+            # Titles in some other encoding than UTF-8 are no reason to refuse a video.
+            metadata_errors="replace",
+            # A picture `%03d.jpg` is no row of pictures.
+            options={"max_pixels": str(MOST_PIXELS), "pattern_type": "none"},
+        )
     except av.InvalidDataError as error:
         raise UnreadableError("not a video, or its head is lost") from error
-    except (av.FFmpegError, OSError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError(reason_of(error)) from error
     with container:
-        covers = Disposition.attached_pic
-        streams = [s for s in container.streams.video if not s.disposition & covers]
-        if not streams:
-            raise UnreadableError("no video stream")
-        if streams[0].codec_context is None:
-            raise UnreadableError("no decoder for its video stream")
-        yield container, streams[0]
+        yield container, _chosen(container)
+
+
+def _refuse_other_files(path: Path) -> None:
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        is_link = path.is_symlink()
+        what = "a link to a file that is not there" if is_link else "file is missing"
+        raise UnreadableError(what) from error
+    except (OSError, ValueError) as error:
+        raise UnreadableError(reason_of(error)) from error
+    # A pipe or a device may have no end, or wait for ever.
+    if not stat.S_ISREG(state.st_mode):
+        what = "a folder" if stat.S_ISDIR(state.st_mode) else "a pipe, socket or device"
+        raise UnreadableError(f"file is missing: it is {what}")
+    if state.st_size == 0:
+        raise UnreadableError("file is empty")
+
+
+def _chosen(container: InputContainer) -> VideoStream:
+    """Return the video that a player shows: the default one, the largest, the first."""
+    streams = _videos(container)
+    if not streams:
+        raise UnreadableError("no video stream")
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise UnreadableError("no decoder for its video stream")
+    best = max(streams, key=_rank)
+    if best.width * best.height > MOST_PIXELS:
+        raise UnreadableError(
+            f"{best.width} x {best.height} pixels, more than {MOST_PIXELS / 1e6:.0f} million"
+        )
+    return best
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    return [each for each in container.streams.video if not each.disposition & COVERS]
+
+
+def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
+    disposition = stream.disposition
+    return (
+        not disposition & Disposition.dependent,
+        bool(disposition & Disposition.default),
+        stream.width * stream.height,
+    )
+
+
+def remarks(container: InputContainer, stream: VideoStream) -> str:
+    """Return what was chosen where the file leaves a choice; empty where it leaves none."""
+    several = ""
+    if len(others := _videos(container)) > 1:
+        sizes = ", ".join(
+            f"#{each.index} ({each.width} x {each.height})"
+            if each.codec_context
+            # Nothing is known of what can't be decoded.
+            else f"#{each.index}"
+            for each in others
+            if each.index != stream.index
+        )
+        several = (
+            f"{len(others)} video streams: #{stream.index} ({stream.width} x {stream.height}) is "
+            f"used, {sizes} not"
+        )
+    shape = pixel_shape(stream)
+    odd = ""
+    if shape is not None and usable_shape(shape) != shape:
+        odd = f"pixels of {shape.numerator}:{shape.denominator} are taken as square"
+    return "; ".join(filter(None, (several, odd)))
+
+
+def pixel_shape(stream: VideoStream) -> Fraction | None:
+    """Return the width of a pixel by its height, None where the file doesn't say."""
+    try:
+        return stream.sample_aspect_ratio or None
+    except ZeroDivisionError:
+        return None
+
+
+def seconds_per_frame(stream: VideoStream) -> tuple[float, float]:
+    """Return the time between frames: on average over the file, and as the file declares it.
+
+    The average comes of the frames' own times, and is as right as these. Where one isn't known, or
+    can't be, the other stands in its place, or `RATE`'s.
+    """
+    rates = {}
+    for name in ("average_rate", "guessed_rate", "base_rate"):
+        with suppress(ZeroDivisionError, OverflowError):
+            rate = float(getattr(stream, name) or 0)
+            if SLOWEST <= rate <= FASTEST:
+                rates[name] = rate
+    declared = rates.get("guessed_rate") or rates.get("base_rate")
+    average = rates.get("average_rate") or declared or RATE
+    return 1 / average, 1 / (declared or average)
 
 
 def decoded(
     container: InputContainer, stream: VideoStream, damage: Damage
 ) -> Iterator[av.VideoFrame]:
-    """Yield every frame that decodes, in display order; tell `damage` about the packets lost."""
+    """Yield every frame that decodes, in display order; tell `damage` about what was lost."""
+    yield from whole(_sound(_all(container, stream, damage), damage), stream.time_base)
+
+
+def _sound(frames: Iterator[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:
+    begun = False
+    for frame in frames:
+        begun = begun or frame.key_frame or damage.hidden_key
+        if not begun:
+            damage.headless += 1
+        elif not convertible(frame.format.name):
+            damage.add(f"no way from {frame.format.name} to RGB")
+        else:
+            damage.patched += frame.is_corrupt
+            yield frame
+
+
+def _all(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[av.VideoFrame]:
     packets = container.demux(stream)
     while True:
         try:
@@ -84,6 +212,8 @@ def decoded(
         # An empty packet is a frame dropped by the camera; libav would take it for the end.
         if packet is not None and packet.size == 0:
             continue
+        if packet is not None and packet.is_discard and packet.is_keyframe:
+            damage.hidden_key = True
         try:
             yield from stream.decode(packet)
         except av.FFmpegError as error:
@@ -98,43 +228,6 @@ def declared(container: InputContainer, stream: VideoStream) -> int:
         # A trimmed MP4 keeps the samples that its edit list hides, and counts them in its header.
         return sum(not entry.is_discard for entry in stream.index_entries)
     return stream.frames
-
-
-class Upright:
-    """The pixels of a video's frames, turned and mirrored as its display matrix says."""
-
-    def __init__(self) -> None:
-        self.matrices: dict[int, Matrix | None] = {}
-        # A frame that converts itself prepares for that anew, three times as long, on all cores.
-        self.reformatter = VideoReformatter()
-
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Return RGB (H, W, 3) uint8."""
-        # Side data refer to their frame and it to them, which only the garbage collector ends,
-        # hundreds of frames later: they are asked for once per turn.
-        if frame.rotation not in self.matrices:
-            self.matrices[frame.rotation] = _matrix(frame)
-        image = self.reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return _upright(image, self.matrices[frame.rotation])
-
-
-def _matrix(frame: av.VideoFrame) -> Matrix | None:
-    """Return a, b, c, d of the display matrix: x' = a x + c y, y' = b x + d y (row vectors)."""
-    side_data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
-    if side_data is None:
-        return None
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
-    return a, b, c, d
-
-
-def _upright(image: np.ndarray, matrix: Matrix | None) -> np.ndarray:
-    """Return an image with the display matrix (turns and mirrors) applied."""
-    if matrix is None:
-        return image
-    a, b, c, d = matrix
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        image, a, d = image.swapaxes(0, 1), c, b
-    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def reason_of(error: Exception) -> str:

@@ -17,20 +17,29 @@ from typing import Literal, TypeVar
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from affectflow.errors import UserError
 from affectflow.video.container import (
     Damage,
     UnreadableError,
-    Upright,
     declared,
     decoded,
     open_video,
+    pixel_shape,
+    reason_of,
+    remarks,
+    seconds_per_frame,
 )
+from affectflow.video.pixels import Upright
 from affectflow.video.sampling import Sampling, choose
+from affectflow.video.times import frame_times
 
-Status = Literal["ok", "short", "truncated", "undecodable"]
+Status = Literal["ok", "several_streams", "bad_times", "short", "truncated", "undecodable"]
 Made = TypeVar("Made")
+
+UNREADABLE = (UnreadableError, av.FFmpegError, ArithmeticError, ValueError, MemoryError)
+"""What a file may raise: it costs its own clip, never those that lie beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +69,12 @@ class ClipPlan:
     ----------
     path : Path
     status : str
-        ``ok``; ``short``: fewer frames than asked for; ``truncated``: the file declares frames, or
-        holds packets, that do not decode; ``undecodable``: no frame decodes.
+        The first that holds of ``undecodable``: no frame decodes; ``truncated``: the file declares
+        frames, or holds packets, that do not decode, or not whole; ``short``: fewer frames than
+        asked for; ``bad_times``: times that can't be right; ``several_streams``: more than one
+        video, or another choice that the file left; ``ok``.
     detail : str
-        Why, for people; empty where status is ``ok``.
+        Why, for people, also of those that hold beside it; empty where status is ``ok``.
     frames : int
         Frames that decode.
     duration : float
@@ -111,27 +122,28 @@ class Scan:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Decode."""
-        damage, upright = Damage(), Upright()
-        stamps: list[tuple[float | None, float | None]] = []
+        damage = Damage()
+        stamps: list[float | None] = []
+        last = None
         try:
             with open_video(self.path) as (container, stream):
-                promised = declared(container, stream)
-                step = float(1 / (stream.average_rate or stream.guessed_rate or 25))
+                promised, steps = declared(container, stream), seconds_per_frame(stream)
+                chosen, upright = remarks(container, stream), Upright(pixel_shape(stream))
                 for place, frame in enumerate(decoded(container, stream, damage)):
-                    stamps.append((_seconds(frame, frame.pts), _seconds(frame, frame.duration)))
+                    stamps.append(_seconds(frame, frame.pts, stream))
+                    last = _seconds(frame, frame.duration, stream)
                     if place in self.places:
                         yield upright(frame)
-        except UnreadableError as error:
-            self._plan = _nothing(self.path, str(error))
+        except UNREADABLE as error:
+            self._plan = _nothing(self.path, reason_of(error))
             return
         if not stamps:
-            self._plan = _nothing(self.path, damage.reason or "no frame decodes")
+            self._plan = _nothing(self.path, str(damage) or "no frame decodes")
             return
-        times = _times([time for time, _ in stamps], step)
-        end = float(times[-1]) + (stamps[-1][1] or step)
-        index = choose(times, end, self.sampling)
-        status, detail = _state(len(times), promised, damage, self.sampling)
-        self._plan = ClipPlan(self.path, status, detail, len(times), end, index, times[index])
+        time, end, fault = frame_times(stamps, last, *steps)
+        index = choose(time, end, self.sampling)
+        status, detail = _state(len(time), promised, damage, self.sampling, fault, chosen)
+        self._plan = ClipPlan(self.path, status, detail, len(time), end, index, time[index])
 
     @property
     def plan(self) -> ClipPlan:
@@ -172,16 +184,17 @@ def iter_frames(plan: ClipPlan) -> Iterator[Frame]:
     if not len(plan.frame_index):
         return
     wanted = dict(zip(plan.frame_index.tolist(), plan.time.tolist(), strict=True))
-    last, upright = int(plan.frame_index[-1]), Upright()
+    last = int(plan.frame_index[-1])
     try:
         with open_video(plan.path) as (container, stream):
+            upright = Upright(pixel_shape(stream))
             for index, frame in enumerate(decoded(container, stream, Damage())):
                 if index in wanted:
                     yield Frame(index, wanted[index], upright(frame))
                 if index == last:
                     return
-    except UnreadableError as error:
-        raise UserError(f"{plan.path}: {error}, and could be read a moment ago") from error
+    except UNREADABLE as error:
+        raise UserError(f"{plan.path}: {reason_of(error)}, and could be read a moment ago") from error
     raise UserError(
         f"{plan.path}: changed while it was read", "Run again once nobody writes the file."
     )
@@ -228,17 +241,17 @@ def promised_places(path: Path, sampling: Sampling) -> np.ndarray:
     last = None
     try:
         with open_video(path) as (container, stream):
-            step = float(1 / (stream.average_rate or stream.guessed_rate or 25))
+            steps = seconds_per_frame(stream)
             for packet in container.demux(stream):
                 if packet.size and not packet.is_discard:
-                    stamps.append(_seconds(packet, packet.pts))
-                    last = _seconds(packet, packet.duration)
-    except (UnreadableError, av.FFmpegError):
+                    stamps.append(_seconds(packet, packet.pts, stream))
+                    last = _seconds(packet, packet.duration, stream)
+    except UNREADABLE:
         return np.empty(0, np.int64)
     if not stamps:
         return np.empty(0, np.int64)
-    times = _times(stamps, step)
-    return choose(times, float(times[-1]) + (last or step), sampling)
+    time, end, _ = frame_times(stamps, last, *steps)
+    return choose(time, end, sampling)
 
 
 def read_clip(path: Path | str, sampling: Sampling) -> ClipFrames:
@@ -262,28 +275,30 @@ def _nothing(path: Path, why: str) -> ClipPlan:
     return ClipPlan(path, "undecodable", why, 0, 0.0, np.empty(0, np.int64), np.empty(0))
 
 
-def _state(frames: int, declared: int, damage: Damage, sampling: Sampling) -> tuple[Status, str]:
-    if frames < declared or damage.packets:
-        of = f"{frames} of {declared} declared" if declared else f"{frames}"
-        detail = f"{of} frames decode"
-        if damage.packets:
-            detail += f"; damaged packets: {damage.packets} ({damage.reason})"
-        return "truncated", detail
+def _state(
+    frames: int, declared: int, damage: Damage, sampling: Sampling, fault: str, chosen: str
+) -> tuple[Status, str]:
+    status: Status = "ok"
+    lost = few = ""
+    if chosen:
+        status = "several_streams"
+    if fault:
+        status = "bad_times"
     if sampling.per_clip is not None and frames < sampling.per_clip:
-        return "short", f"{frames} frames, {sampling.per_clip} asked"
-    return "ok", ""
+        status, few = "short", f"{frames} frames, {sampling.per_clip} asked"
+    if frames < declared or str(damage):
+        of = f"{frames} of {declared} declared" if declared else f"{frames}"
+        status, few = "truncated", ""
+        lost = f"{of} frames decode" + (f"; {damage}" if str(damage) else "")
+    return status, "; ".join(filter(None, (lost, few, fault, chosen)))
 
 
-def _seconds(frame: av.VideoFrame | av.Packet, ticks: int | None) -> float | None:
-    base = frame.time_base
-    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
-
-
-def _times(stamps: list[float | None], step: float) -> np.ndarray:
-    """Return seconds since the first frame, (frames,) float64, never decreasing."""
-    filled: list[float] = []
-    for stamp in stamps:
-        filled.append(stamp if stamp is not None else filled[-1] + step if filled else 0.0)
-    # Frames come in display order; a packed bitstream (XVID in AVI) only mixes up their stamps.
-    times = np.sort(np.array(filled))
-    return times - times[0]
+def _seconds(
+    frame: av.VideoFrame | av.Packet, ticks: int | None, stream: VideoStream
+) -> float | None:
+    # Frames that come when there is no packet any more don't say what they count in.
+    try:
+        base = frame.time_base or stream.time_base
+    except ZeroDivisionError:
+        return None
+    return None if ticks is None or not base else ticks * base.numerator / base.denominator

@@ -14,6 +14,12 @@ from affectflow.errors import UserError
 TIMER = 1e-3
 """Seconds: containers such as WebM round times to the millisecond."""
 
+FASTEST = 1e6
+"""Frames per second: every frame of any video."""
+
+ROUNDING = 3
+"""By how many ticks one that is computed may be too early."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -92,9 +98,14 @@ def shown_at_rate(times: ArrayLike, end: float, fps: float) -> np.ndarray:
     times = np.asarray(times, float)
     if not len(times):
         return np.empty(0, np.int64)
-    ticks = max(int(np.ceil((end - times[0] - TIMER) * fps)), 1)
-    asked = times[0] + np.arange(ticks) / fps
-    return np.unique(np.searchsorted(times, asked + TIMER, side="right") - 1).astype(np.int64)
+    fps = min(fps, FASTEST)
+    # Counted by frame: how many ticks there are is for the times to say, and these may be wrong.
+    ticks = max(np.ceil((end - times[0] - TIMER) * fps), 1.0)
+    first = np.maximum(np.floor((times - times[0] - TIMER) * fps) - 1, 0)
+    for _ in range(ROUNDING):
+        first += times[0] + first / fps + TIMER < times
+    shown = np.minimum(np.append(first[1:], ticks), ticks) > first
+    return np.flatnonzero(shown).astype(np.int64)
 
 
 def choose(times: ArrayLike, end: float, sampling: Sampling) -> np.ndarray:
