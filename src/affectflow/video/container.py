@@ -6,7 +6,6 @@ messages off the terminal.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,7 +72,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(
             # A whole path is none of libav's addresses (`concat:a.avi`).
-            os.path.abspath(path),
+            str(path.absolute()),
             # Titles in some other encoding than UTF-8 are no reason to refuse a video.
             metadata_errors="replace",
             # A picture `%03d.jpg` is no row of pictures.

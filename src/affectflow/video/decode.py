@@ -194,7 +194,8 @@ def iter_frames(plan: ClipPlan) -> Iterator[Frame]:
                 if index == last:
                     return
     except UNREADABLE as error:
-        raise UserError(f"{plan.path}: {reason_of(error)}, and could be read a moment ago") from error
+        why = reason_of(error)
+        raise UserError(f"{plan.path}: {why}, and could be read a moment ago") from error
     raise UserError(
         f"{plan.path}: changed while it was read", "Run again once nobody writes the file."
     )
