@@ -220,7 +220,9 @@ def _explain(clip: Clip, video: Video | None, label: Label | None, study: Study)
         return [AuditRow(clip.clip_id, clip.subject, clip.split, status, detail)]
 
     if video is None and label is not None:
-        return row("no_video", f"{label.where}: a label without a video")
+        why = study.why_none.get(label.clip_id)
+        hint = f" ({why})" if why else ""
+        return row("no_video", f"{label.where}: a label without a video{hint}")
     if clip.status == "unlabelled":
         elsewhere = study.elsewhere.get(clip.clip_id)
         hint = f"; {elsewhere} has one" if elsewhere and label is None else ""

@@ -9,7 +9,13 @@ from typing import Protocol
 from affectflow.dataset.tasks import Task
 
 SPLITS = ("train", "validation", "test")
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".avi", ".divx", ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v",
+        ".vob", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv",
+        ".dv", ".mxf", ".mjpg", ".mjpeg", ".h264", ".h265", ".hevc",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Study:
     audit: list[AuditRow] = field(default_factory=list)
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Clip ids that a file which is not used for labels names, with that file."""
+    why_none: dict[str, str] = field(default_factory=dict)
+    """Clip ids of labels without a video, and what is known of the file that they name."""
 
 
 class Layout(Protocol):

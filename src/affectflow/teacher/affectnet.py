@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from affectflow.dataset.folders import entries
 from affectflow.errors import UserError
 from affectflow.teacher.audit import AuditRow, counts_text, in_threads, require_folder
 from affectflow.teacher.classes import EXPRESSIONS, NO_EXPRESSIONS
@@ -306,11 +307,11 @@ def _folder(source: Path, workers: int, audit: list[AuditRow]) -> list[_Sample]:
                 hint or f"AffectNet's folder has {IMAGES}/ and {ANNOTATIONS}/.",
             )
     files: dict[str, Path] = {}
-    for path in sorted((source / IMAGES).iterdir()):
+    for path in (Path(entry.path) for entry in entries(source / IMAGES)):
         if path.suffix.lower() in SUFFIXES and files.setdefault(path.stem, path) != path:
             detail = f"{files[path.stem].name} has the same id, and is used"
             audit.append(AuditRow(path.name, "duplicate_image", detail))
-    names = (path.name for path in (source / ANNOTATIONS).iterdir())
+    names = (entry.name for entry in entries(source / ANNOTATIONS))
     ids = [name.removesuffix(EXPRESSION_FILE) for name in names if name.endswith(EXPRESSION_FILE)]
     ids.sort(key=lambda name: (len(name), name))
     if not ids:

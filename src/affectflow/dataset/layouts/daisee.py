@@ -7,14 +7,26 @@ A clip's subject is the first six digits of its id. Labels come from the split's
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from affectflow.dataset.droppings import is_hidden
+from affectflow.dataset.folders import (
+    FOLDER,
+    child,
+    entries,
+    is_folder,
+    kind_of,
+    shown,
+    why_no_video,
+)
 from affectflow.dataset.records import SPLITS, VIDEO_SUFFIXES, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import level, read_table
 from affectflow.dataset.tasks import DAISEE_TASKS
 from affectflow.errors import UserError
 
 SUBJECT_DIGITS = 6
+PASSED_OVER = "passed_over"
 # Gupta et al. 2016.
 ABOUT = (
     "DAiSEE's labels are crowd votes with known noise: what onlookers thought they saw, not what "
@@ -27,9 +39,9 @@ COLUMNS = {task.name: task.name.capitalize() for task in DAISEE_TASKS}
 
 def files(settings: dict) -> list[Path]:
     """Return the label files of the splits, and AllLabels where there is one."""
-    labels = _root(settings) / "Labels"
-    everything = labels / "AllLabels.csv"
-    return [labels / f"{split.capitalize()}Labels.csv" for split in SPLITS] + (
+    labels = child(_root(settings), "Labels")
+    everything = child(labels, "AllLabels.csv")
+    return [child(labels, f"{split.capitalize()}Labels.csv") for split in SPLITS] + (
         [everything] if everything.is_file() else []
     )
 
@@ -45,19 +57,21 @@ def read(settings: dict) -> Study:
     folder = _root(settings)
     videos, audit = _videos(folder)
     labels: list[Label] = []
-    for split, path in zip(SPLITS, files(settings), strict=False):
+    of_splits, everything = files(settings)[: len(SPLITS)], files(settings)[len(SPLITS) :]
+    for split, path in zip(SPLITS, of_splits, strict=True):
         labels += _labels(path, split)
-    everything = folder / "Labels" / "AllLabels.csv"
-    known = {label.clip_id for label in _labels(everything, "")} if everything.is_file() else set()
-    return Study(
-        folder, DAISEE_TASKS, videos, labels, audit, dict.fromkeys(sorted(known), everything.name)
-    )
+    elsewhere = {
+        label.clip_id: path.name
+        for path in everything
+        for label in sorted(_labels(path, ""), key=lambda label: label.clip_id)
+    }
+    return Study(folder, DAISEE_TASKS, videos, labels, audit, elsewhere)
 
 
 def _root(settings: dict) -> Path:
     top = Path(settings.get("root") or "").expanduser()
-    for folder in (top, top / "DataSet", top / "Labels"):
-        if not folder.is_dir():
+    for folder in (top, *(child(top, name) for name in ("DataSet", "Labels") if is_folder(top))):
+        if not is_folder(folder):
             raise UserError(
                 f"dataset.root: there is no folder {folder}",
                 "It must be the folder that holds DAiSEE's DataSet/ and Labels/. "
@@ -70,12 +84,16 @@ def _videos(top: Path) -> tuple[list[Video], list[AuditRow]]:
     found: dict[str, Video] = {}
     audit: list[AuditRow] = []
     for split in SPLITS:
-        folder = top / "DataSet" / split.capitalize()
-        for entry in _files(folder, depth=2):
+        folder = child(child(top, "DataSet"), split.capitalize())
+        for entry in _files(folder, depth=2) if is_folder(folder) else ():
             name = Path(entry.name)
             if name.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
             clip, path = name.stem, os.path.relpath(entry.path, top)
+            if why := why_no_video(entry, path):
+                words = shown(clip), shown(clip[:SUBJECT_DIGITS])
+                audit.append(AuditRow(*words, split, PASSED_OVER, why))
+                continue
             video = Video(clip, clip[:SUBJECT_DIGITS], split, path, entry.stat().st_size)
             first = found.setdefault(clip, video)
             if first is not video:
@@ -84,14 +102,13 @@ def _videos(top: Path) -> tuple[list[Video], list[AuditRow]]:
     return list(found.values()), audit
 
 
-def _files(folder: Path, depth: int) -> list[os.DirEntry[str]]:
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
-    if depth == 0:
-        return [entry for entry in entries if entry.is_file()]
-    return [file for e in entries if e.is_dir() for file in _files(Path(e.path), depth - 1)]
+def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
+    for entry in entries(folder):
+        if kind_of(entry) != FOLDER:
+            if depth == 0:
+                yield entry
+        elif depth and not is_hidden(entry.name):
+            yield from _files(Path(entry.path), depth - 1)
 
 
 def _labels(path: Path, split: str) -> list[Label]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.matching import refuse_lost
+from affectflow.dataset.missing import Missing
 from affectflow.dataset.paths import find_files, inside
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import level, read_table
@@ -54,12 +56,19 @@ def read(settings: dict) -> Study:
     paths = [_inside(path, row, top) for row in rows]
     files = find_files(top, paths)
     videos: dict[str, Video] = {}
-    labels, audit = [], []
+    labels, audit, why_none = [], [], {}
+    missing = Missing(top)
     for row, wanted in zip(rows, paths, strict=True):
         clip, subject = row["clip_id"], row["subject"]
         where = f"{path.name}, row {row['']}"
         split = _split(path, row)
+        if any(map(is_dropping, Path(wanted).parts)):
+            detail = f"{where}: {row['path']} is what a system leaves beside files, not a video"
+            audit.append(AuditRow(clip, subject, split, "passed_over", detail))
+            continue
         file = files.get(wanted)
+        if file is None and clip not in videos:
+            why_none[clip] = missing.explain(wanted)
         if clip in videos:
             audit.append(AuditRow(clip, subject, split, "duplicate_video", f"{where}: passed over"))
         elif file is not None:
@@ -71,10 +80,11 @@ def read(settings: dict) -> Study:
         labels.append(Label(clip, subject, split, levels, where))
     if not videos:
         raise UserError(
-            f"{path}: none of its {len(rows)} videos exists under {top}",
+            f"{path}: none of its {len(rows)} videos exists under {top}"
+            + "".join(f"; of {clip}, {why}" for clip, why in [*why_none.items()][:1]),
             "Set dataset.root to the folder that its paths start from.",
         )
-    return Study(top, tasks, list(videos.values()), labels, audit)
+    return Study(top, tasks, list(videos.values()), labels, audit, why_none=why_none)
 
 
 def _inside(path: Path, row: dict[str, str], top: Path) -> str:
