@@ -67,8 +67,8 @@ def moved_aside(aside: Path, what: str = "") -> UserError:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known word, or all of them."""
-    known = sorted(known)
-    close = get_close_matches(word, known, n=1)
+    known = sorted(map(str, known))
+    close = get_close_matches(str(word), known, n=1)
     if close:
         return f"Did you mean '{close[0]}'?"
     return f"Known: {', '.join(known)}."

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from affectflow import registry
-from affectflow.config.check import check, read_yaml
+from affectflow.config.check import check
+from affectflow.config.read import read_yaml
 from affectflow.config.study import read_study
 from affectflow.errors import UserError
 from affectflow.temporal.settings import HEADS, LOSSES, POOLED

@@ -39,10 +39,25 @@ if workflow.config_settings.overwrite_config.get("experiments") == {}:
     # Merged over the default, an empty mapping changes nothing; it means: none.
     config["experiments"] = {}
 
+# In the order of merging. A job's are those of the run that started it.
+CONFIG_FILES = [
+    *(
+        file
+        for file in workflow.configfiles
+        if file not in workflow.overwrite_configfiles
+    ),
+    *workflow.overwrite_configfiles,
+]
+
 try:
     if workflow.is_main_process:
         preflight.check_folders()
-    STUDY = read_study(config, CHECKOUT)
+    STUDY = read_study(
+        config,
+        CHECKOUT,
+        list(map(Path, CONFIG_FILES)) if workflow.is_main_process else [],
+        workflow.config_settings.config,
+    )
     GROUP = access.group_id(STUDY.settings["group"])
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affectflow.config import sweeps
-from affectflow.config.check import read_yaml
+from affectflow.config.read import read_yaml
 from affectflow.errors import UserError, did_you_mean
 from affectflow.training.experiment import SETTINGS, hint, read_experiment, schema
 
@@ -19,6 +19,8 @@ FUSED_KEYS = ("fuse", "decide")
 FEWEST_FOLDS = 3
 LONGEST = 200
 """Bytes of a run's name, which is a folder's, and a part of a log's; file systems take 255."""
+MOST_SEED = 2**32 - 1
+"""NumPy's old generator, which scikit-learn uses, takes no larger one."""
 CHOOSE_BY = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
 
@@ -118,9 +120,11 @@ def read_experiments(settings: dict[str, Any], checkout: Path) -> Experiments:
         file = file if file.is_file() else checkout / given
         given, where = read_yaml(file), f"{file.name}: "
         if not isinstance(given, Mapping):
-            raise UserError(f"{file}: is not a mapping of experiments", "name: {backbone: ...}")
+            raise UserError(
+                f"{file}: is not a mapping of experiments", "Write `name: {backbone: ...}` lines."
+            )
     # An entry that is null is removed, as in the config itself.
-    given = {key: own for key, own in given.items() if own is not None}
+    given = {key: sweeps.typed(own) for key, own in given.items() if own is not None}
     names = [str(key) for key in given]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{where}{twice[0]}: there are two of that name", "Rename one.")
@@ -310,7 +314,10 @@ def _trained(where: str, given: Mapping[str, Any], settings: dict[str, Any]) -> 
                 f"{where}.{name} is {value!r}",
                 f"Give a name. The default is {SETTINGS[name]['default']}.",
             )
-    known = [*OWN_KEYS, *schema(head, loss)]
+    try:
+        known = [*OWN_KEYS, *schema(head, loss)]
+    except UserError as error:
+        raise UserError(f"{where}.{error.message}", error.remedy) from None
     for key in given:
         if key not in known:
             raise UserError(f"{where}: unknown key '{key}'", hint(str(key), known, head))
@@ -323,8 +330,11 @@ def _trained(where: str, given: Mapping[str, Any], settings: dict[str, Any]) -> 
             did_you_mean(backbone, settings["backbones"]),
         )
     seed = given.get("seed", settings["seed"])
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UserError(f"{where}.seed: {seed!r} is no seed", "It must be a whole number from 0.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
+        raise UserError(
+            f"{where}.seed: {seed!r} is no seed",
+            f"It must be a whole number from 0 to {MOST_SEED}.",
+        )
     own = {key: value for key, value in given.items() if key not in OWN_KEYS}
     training = read_experiment(own, where).keys()
     embedded = settings["frames"].get("per_clip")

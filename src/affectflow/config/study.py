@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from affectflow import registry
 from affectflow.config.check import check
 from affectflow.config.experiments import Experiments, read_experiments
+from affectflow.config.read import check_files, place, read_yaml
+from affectflow.config.values import as_meant
 from affectflow.errors import UserError
+from affectflow.teacher.settings import SETTINGS as TEACHER_SETTINGS
 from affectflow.teacher.settings import read_settings
 
 
@@ -52,7 +56,12 @@ class Study:
         return self.settings["backbones"]
 
 
-def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
+def read_study(
+    config: Mapping[str, Any],
+    checkout: Path,
+    files: Sequence[Path] = (),
+    given: Mapping[str, Any] | None = None,
+) -> Study:
     """Check a merged config and read its experiments.
 
     Parameters
@@ -62,18 +71,21 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
     checkout : Path
         The folder of the Snakefile: its schemas are used, and a relative `experiments` file is
         looked for there where the working directory has none.
+    files : sequence of Path
+        The files that it was merged from, in that order: they are checked for what merging hides
+        (`affectflow.config.read.check_files`), and named in messages.
+    given : mapping, optional
+        What ``--config`` set over them.
 
     Raises
     ------
     UserError
         For a key that is unknown, missing, or has a value that can't be.
     """
-    schemas = checkout / "workflow" / "schemas"
-    settings = dict(config)
-    for key in ("backbones", "experiments"):
-        if isinstance(settings.get(key), Mapping):
-            settings[key] = {k: v for k, v in settings[key].items() if v is not None}
-    check(settings, schemas / "config.schema.yaml", "config: ")
+    check_files(files)
+    schema = checkout / "workflow" / "schemas" / "config.schema.yaml"
+    settings = _completed(as_meant(_with_text_keys(config), read_yaml(schema)), checkout)
+    check(settings, schema, "config: ", partial(place, files=files, given=given or {}))
     registry.require("dataset.layouts", settings["dataset"]["layout"], "config: dataset.layout")
     registry.require("faces.detectors", settings["faces"]["detector"], "config: faces.detector")
     for name in settings["backbones"]:
@@ -97,5 +109,33 @@ def read_study(config: Mapping[str, Any], checkout: Path) -> Study:
             f"config: faces.margin is {faces['margin']}, the whole crop {faces['crop_size']}",
             "Set faces.margin to less than faces.crop_size.",
         )
-    read_settings(settings["teacher"]["training"], "config: teacher.training")
+    teacher = settings["teacher"]
+    teacher["training"] = as_meant(teacher["training"], {"properties": TEACHER_SETTINGS})
+    read_settings(teacher["training"], "config: teacher.training")
     return Study(settings, read_experiments(settings, checkout))
+
+
+def _with_text_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config with the keys that YAML takes for numbers or dates as texts again."""
+
+    def texts(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): texts(part) for key, part in value.items()}
+        return value
+
+    # Of experiments, two may be the same then: who reads them tells.
+    return {str(k): v if str(k) == "experiments" else texts(v) for k, v in config.items()}
+
+
+def _completed(settings: dict[str, Any], checkout: Path) -> dict[str, Any]:
+    """Return the config without entries that are null, and with what null stands for."""
+    for key in ("backbones", "experiments"):
+        if isinstance(settings.get(key), Mapping):
+            nothing = (None, "null")  # from --config, a text
+            settings[key] = {k: v for k, v in settings[key].items() if v not in nothing}
+    teacher = settings.get("teacher")
+    if teacher is None or (isinstance(teacher, Mapping) and None in teacher.values()):
+        default = read_yaml(checkout / "config" / "config.yaml")["teacher"]
+        own = {key: value for key, value in (teacher or {}).items() if value is not None}
+        settings["teacher"] = default | own
+    return settings

@@ -9,9 +9,10 @@ from itertools import product
 from typing import Any
 
 from affectflow import registry
+from affectflow.config.values import as_meant
 from affectflow.errors import UserError
-from affectflow.temporal.settings import HEADS, POOLED
-from affectflow.training.experiment import own_settings
+from affectflow.temporal.settings import HEADS, LOSSES, POOLED, loss_settings
+from affectflow.training.experiment import SETTINGS, own_settings
 
 # A list of seeds repeats an experiment; the others say how it is scored, not how it is trained.
 NO_SWEEP = ("seed", "folds", "choose_by")
@@ -66,6 +67,46 @@ def members(
         values = dict(zip(swept, combination, strict=True))
         ending = "".join(f"-{key}_{_text(where, value)}" for key, value in values.items())
         yield ending, values, {**own, **values}
+
+
+def typed(own: Any) -> Any:
+    """Return an experiment's keys in the types that they are to have, swept or not.
+
+    Parameters
+    ----------
+    own : object
+        An experiment as it is given; what is no mapping is returned as it is.
+    """
+    if not isinstance(own, Mapping):
+        return own
+    specs = _specs() if any(map(_has_text, own.values())) else {}
+    meant = {}
+    for key, value in own.items():
+        spec = specs.get(str(key), {})
+        several = isinstance(value, list) and (key in NO_SWEEP or is_swept(str(key), value))
+        meant[str(key)] = (
+            [as_meant(each, spec) for each in value] if several else as_meant(value, spec)
+        )
+    return meant
+
+
+def _has_text(value: Any) -> bool:
+    return any(map(_has_text, value)) if isinstance(value, list) else isinstance(value, str)
+
+
+@cache
+def _specs() -> dict[str, dict[str, Any]]:
+    """Return the schema of every key that an experiment may have, whatever its head and loss."""
+    found: dict[str, dict[str, Any]] = {
+        "seed": {"type": "integer"},
+        "folds": {"type": ["integer", "null"]},
+        **SETTINGS,
+    }
+    for head in [*registry.names(HEADS), *registry.names(POOLED)]:
+        found |= own_settings(head)
+    for loss in registry.names(LOSSES):
+        found |= loss_settings(loss)
+    return found
 
 
 @cache

@@ -23,7 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "flip": {"type": "boolean", "default": False},
     "precision": {"enum": ["auto", "fp32", "bf16"], "default": "auto"},
     "checkpoint_steps": {"type": ["integer", "null"], "minimum": 1, "default": 500},
-    "seed": {"type": "integer", "minimum": 0, "default": 0},
+    "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": 0},
 }
 
 
