@@ -1,3 +1,5 @@
+import csv
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,25 @@ def manifest(tmp_path: Path) -> Manifest:
     for name in "abc":
         made.image(f"1/{name}.jpg")
     return made
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("first", ["", "sep={}\r\n"])
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+@pytest.mark.parametrize("header", [HEADER, None])
+def test_a_manifest_that_a_spreadsheet_saved(
+    manifest: Manifest, encoding: str, separator: str, first: str, ending: str, header: str | None
+) -> None:
+    table = [line.split(",") for line in (header, row("1/a.jpg", 1, "16,32.5,32,64")) if line]
+    if separator != ",":
+        table[-1] = [cell.replace(".", ",") if cell == "32.5" else cell for cell in table[-1]]
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, lineterminator=ending).writerows(table)
+    manifest.table.write_bytes((first.format(separator) + out.getvalue()).encode(encoding))
+    found, audit = manifest.read()
+    assert audit == [] and len(found) == 1
+    assert found.faces[0].box == (0.25, 32.5 / 128, 0.75, 96.5 / 128)
 
 
 @pytest.mark.parametrize("header", [True, False])
@@ -169,7 +190,8 @@ def test_links_in_the_folder_are_the_owners(manifest: Manifest, tmp_path: Path) 
         (HEADER.encode(), "has a header but no row"),
         (b"subDirectory_filePath,face_x,face_y\n1/a.jpg,1,2", "has no column face_width"),
         (b"clip_id,subject\n1,2\n", "is no manifest of AffectNet; it begins with 'clip_id"),
-        (row("1/a.jpg", 1).encode("utf-16"), "is no manifest"),
+        (b"PK\x03\x04" + bytes(99), "is a zip archive"),
+        (b"<!DOCTYPE html><html>", "is a web page"),
         (f"{HEADER}\n{row('1/nowhere.jpg', 1)}".encode(), "none of the 1 images"),
         (f"{HEADER}\n{row('1/a.jpg', 8)}".encode(), "none of its images can be used .1 no_exp"),
         (HEADER.encode() + b'\n"' + b"x" * 200_000, "is not a CSV table"),

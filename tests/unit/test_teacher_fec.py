@@ -60,6 +60,23 @@ def fec(tmp_path: Path) -> Fec:
     return Fec(tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\r\n", "\r", "\n"])
+def test_a_table_that_a_spreadsheet_saved(
+    fec: Fec, encoding: str, separator: str, ending: str
+) -> None:
+    expected, _ = fec.write(line("331333", "abc"), line("1111", "cbd")).read()
+    text = ending.join(["sep=" + separator, line("331333", "abc"), line("1111", "cbd")])
+    if separator != ",":
+        text = text.replace(",", separator).replace("0.", "0,")
+    fec.table.write_bytes(text.encode(encoding))
+    triplets, audit = fec.read()
+    assert audit == []
+    assert triplets.index.tolist() == expected.index.tolist()
+    assert triplets.faces == expected.faces and triplets.odd.tolist() == expected.odd.tolist()
+
+
 def test_a_row_as_google_writes_it(fec: Fec) -> None:
     triplets, audit = fec.write(
         line("331333", "abc"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from affectflow.errors import UserError
 
+HEAD = 65536
 AS_CSV = (
     "Open it in the program that wrote it, and save it as CSV: in Excel, File, Save As, CSV UTF-8."
 )
@@ -81,15 +82,10 @@ def read_text(path: Path) -> tuple[str, str]:
     if not data.strip(b"\0 \t\r\n"):
         what = "is empty" if not data.strip() else "holds nothing but NUL bytes"
         raise UserError(f"{path}: {what}", "It needs a header and a row per clip.")
-    refuse_other_files(path, data)
+    _refuse_other_files(path, data)
     text, encoding = _decode(path, data)
     text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\x1a")
-    if MARKUP.match(text.lstrip()):
-        raise UserError(
-            f"{path}: is a web page or XML, not a CSV table",
-            "If you downloaded it, log in and download the table itself. If a program saved it so, "
-            "open it there and save it as CSV.",
-        )
+    _refuse_markup(path, text)
     if "\0" in text:
         row = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(
@@ -99,20 +95,42 @@ def read_text(path: Path) -> tuple[str, str]:
     return text, encoding
 
 
-def refuse_other_files(path: Path, head: bytes) -> None:
-    """Raise UserError where a file's first bytes are those of another kind than text.
+def encoding_of(path: Path) -> str:
+    """Return what a table that is too large to be looked at whole is written in, by its beginning.
 
     Parameters
     ----------
     path : Path
-    head : bytes
-        Its first bytes, a hundred or more.
+
+    Raises
+    ------
+    OSError
+    UserError
+        If it is another kind of file than text.
     """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    _refuse_other_files(path, head)
+    encoding = _marked(head) or _unmarked(head) or "utf-8"
+    _refuse_markup(path, head.decode(encoding, "replace"))
+    return encoding
+
+
+def _refuse_other_files(path: Path, head: bytes) -> None:
     if head.startswith(b"PK\x03\x04"):
         raise UserError(f"{path}: is {_packed(path)}, whatever its name says", AS_CSV)
     for magic, kind, remedy in OTHER_FILES:
         if head.startswith(magic):
             raise UserError(f"{path}: is {kind}, whatever its name says", remedy)
+
+
+def _refuse_markup(path: Path, text: str) -> None:
+    if MARKUP.match(text.lstrip()):
+        raise UserError(
+            f"{path}: is a web page or XML, not a CSV table",
+            "If you downloaded it, log in and download the table itself. If a program saved it so, "
+            "open it there and save it as CSV.",
+        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -136,25 +154,33 @@ def _packed(path: Path) -> str:
     return "a zip archive"
 
 
-def _decode(path: Path, data: bytes) -> tuple[str, str]:
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            try:
-                # The mark itself may be written twice, by two programs.
-                text = data.decode(encoding).lstrip("\ufeff")
-            except UnicodeDecodeError as error:
-                name = encoding.removesuffix("-sig").upper()
-                raise UserError(
-                    f"{path}: begins as {name} text and is not ({error.reason}, byte "
-                    f"{error.start})",
-                    "Copy it again, or save it as CSV UTF-8.",
-                ) from error
-            return text, "" if encoding == "utf-8-sig" else encoding.upper()
+def _marked(head: bytes) -> str:
+    return next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "")
+
+
+def _unmarked(data: bytes) -> str:
+    """Return the UTF-16 of text of mostly ASCII letters, each with an empty byte; else ""."""
     for start, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # Text of mostly ASCII letters, each with an empty byte.
         if len(data) % 2 == 0 and data[start::2].count(0) > 0.9 * len(data[start::2]):
-            with suppress(UnicodeDecodeError):
-                return data.decode(encoding), "UTF-16"
+            return encoding
+    return ""
+
+
+def _decode(path: Path, data: bytes) -> tuple[str, str]:
+    if marked := _marked(data):
+        try:
+            # The mark itself may be written twice, by two programs.
+            text = data.decode(marked).lstrip("\ufeff")
+        except UnicodeDecodeError as error:
+            name = marked.removesuffix("-sig").upper()
+            raise UserError(
+                f"{path}: begins as {name} text and is not ({error.reason}, byte {error.start})",
+                "Copy it again, or save it as CSV UTF-8.",
+            ) from error
+        return text, "" if marked == "utf-8-sig" else marked.upper()
+    if unmarked := _unmarked(data):
+        with suppress(UnicodeDecodeError):
+            return data.decode(unmarked), "UTF-16"
     try:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError as error:

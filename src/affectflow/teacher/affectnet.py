@@ -19,7 +19,9 @@ import logging
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -27,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectflow.dataset.folders import entries
+from affectflow.dataset.tables import SEPARATORS
+from affectflow.dataset.text import encoding_of
 from affectflow.errors import UserError
 from affectflow.teacher.audit import AuditRow, counts_text, in_threads, require_folder
 from affectflow.teacher.classes import EXPRESSIONS, NO_EXPRESSIONS
@@ -213,9 +217,15 @@ def _manifest(table: Path, images: Path, audit: list[AuditRow]) -> Iterator[_Sam
 
 def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     try:
+        encoding = encoding_of(table)
+        with table.open(encoding=encoding, errors="replace", newline="") as file:
+            separator = _separator(line for line in file if line.strip())
         # A byte that is no UTF-8 spoils its own row, not the table.
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            for number, row in enumerate(csv.reader(file), start=1):
+        with table.open(encoding=encoding, errors="replace", newline="") as file:
+            for number, row in enumerate(csv.reader(file, delimiter=separator), start=1):
+                if number == 1 and len(row) < 3 and row and row[0].lower().startswith("sep="):
+                    continue
+                row = row if separator == "," else _with_points(row)
                 if any(cell.strip() for cell in row):
                     yield number, row
     except csv.Error as error:
@@ -226,6 +236,23 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(
             f"{table}: {error.strerror}", "Give AffectNet's CSV, or the folder of its images."
         ) from error
+
+
+def _separator(lines: Iterator[str]) -> str:
+    """Return what separates the cells of a table with these lines."""
+    for line in islice(lines, 2):  # the first may be Excel's `sep=`
+        for separator in SEPARATORS:
+            row = [
+                cell.strip("\ufeff\r\n ") for cell in next(csv.reader([line], delimiter=separator))
+            ]
+            with suppress(UserError):
+                _places(Path(), row if separator == "," else _with_points(row))
+                return separator
+    return ","
+
+
+def _with_points(row: list[str]) -> list[str]:
+    return [cell.replace(",", ".") if _number(cell.replace(",", ".")) else cell for cell in row]
 
 
 def _places(table: Path, row: list[str]) -> tuple[list[int], bool]:

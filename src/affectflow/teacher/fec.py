@@ -28,6 +28,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from affectflow.dataset.tables import SEPARATORS
+from affectflow.dataset.text import encoding_of
 from affectflow.errors import UserError
 from affectflow.teacher.audit import AuditRow, counts_text, in_threads, require_folder
 from affectflow.teacher.faces import Box, Face, examine, usable_box
@@ -259,21 +261,41 @@ class _Rows:
 
 def _lines(table: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the lines' numbers and cells. Each line stands for itself, whatever its quotes."""
+    separator = ""
     try:
-        with table.open("rb") as file:
+        with table.open(encoding=encoding_of(table), errors="replace") as file:
             for number, raw in enumerate(file, start=1):
-                line = raw.decode("utf-8-sig", errors="replace").strip("\r\n\0 ")
-                if not line:
+                line = raw.strip("\r\n\0\ufeff ")
+                if not line or (number == 1 and line.lower().startswith("sep=")):
                     continue
-                try:
-                    cells = next(csv.reader([line])) if '"' in line else line.split(",")
-                except (csv.Error, StopIteration):
-                    cells = [line]
-                yield number, [cell.strip() for cell in cells]
+                separator = separator or _separator(line)
+                cells = [cell.strip() for cell in _cells(line, separator or ",")]
+                if separator not in ("", ",") and len(cells) > KIND:
+                    for i in (1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14):
+                        cells[i] = cells[i].replace(",", ".")
+                yield number, cells
     except FileNotFoundError as error:
         raise UserError(f"{table}: there is no such file", "Give the path of FEC's CSV.") from error
     except OSError as error:
         raise UserError(f"{table}: {error.strerror}", "Give the path of FEC's CSV.") from error
+
+
+def _separator(line: str) -> str:
+    """Return what separates a triplet's cells, "" for a line that is none."""
+    for separator in SEPARATORS:
+        cells = _cells(line, separator)
+        if len(cells) > KIND and cells[KIND].strip() in KINDS:
+            return separator
+    return ""
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if '"' not in line:
+        return line.split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator))
+    except (csv.Error, StopIteration):
+        return [line]
 
 
 def _fault(cells: list[str], known: Container[tuple[str, ...]]) -> str:
