@@ -187,6 +187,14 @@ def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str, value:
     assert taught["training"]["alpha"] == value
 
 
+def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
+    (tmp_path / "experiments.yaml").write_text(
+        "1e3: {backbone: resnet18}\n7: {backbone: resnet18}\n"
+    )
+    text = f"experiments: {tmp_path}/experiments.yaml\n"
+    assert set(of_file(tmp_path / "mine.yaml", text).experiments) == {"1e3", "7"}
+
+
 def test_numbers_in_sweeps_and_lists(tmp_path: Path) -> None:
     keys = "learning_rate: [1e-3, 1e-4], lstm_units: [['8', 8]], seed: ['1', 2]"
     text = (EXPERIMENT % keys).replace("[['8', 8]]", "['8', 8]")

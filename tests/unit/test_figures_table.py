@@ -7,7 +7,7 @@ import pytest
 from affectflow.dataset.tasks import Task
 from affectflow.evaluation.report import evaluate
 from affectflow.evaluation.tables import results_table
-from affectflow.figures.table import MOST_ROWS, RANDOM, audit_html, results_html
+from affectflow.figures.table import MOST_ROWS, RANDOM, UNTESTED, audit_html, results_html
 
 HOSTILE = "<script>alert('x')</script>&\"<img src=x onerror=y>"
 VOID = {"meta", "br"}
@@ -70,6 +70,14 @@ def test_results_show_values_floors_and_flags():
     assert RANDOM not in text
     assert "Article 5(1)(f)" in text
     assert "80 of 112" not in text, "of a data set that does not say so"
+
+
+def test_a_page_without_a_test_says_so():
+    results = results_table({"a": scored((0, 1, 2, 1))})
+    assert UNTESTED not in page(results_html(results)).text
+    assert UNTESTED in page(results_html(results[results["split"] == "train"])).text
+    untested = results.assign(n_scored=results["n_scored"].where(results["split"] != "test", 0))
+    assert UNTESTED in page(results_html(untested)).text
 
 
 def test_random_weights_are_said_in_plain_words():

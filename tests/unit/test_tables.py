@@ -222,3 +222,18 @@ def test_a_folder_or_a_device_is_no_table(tmp_path: Path) -> None:
         read_table(tmp_path, REQUIRED)
     with pytest.raises(UserError, match="no such file"):
         read_table(Path("/dev/zero"), REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("Clips.csv", "There is Clips.csv: rename it"),
+        ("clips.xlsx", "There is clips.xlsx: save it as CSV"),
+        ("clips.csv.gz", "Check dataset"),
+        ("other.csv", "Check dataset"),
+    ],
+)
+def test_a_table_of_another_name(tmp_path: Path, name: str, remedy: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"no such file\n  {remedy}"):
+        read_table(tmp_path / "clips.csv", REQUIRED)

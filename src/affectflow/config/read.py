@@ -164,6 +164,8 @@ def _check_keys(path: Path, keys: list[yaml.Node]) -> None:
                 f"Put it in quotes: '{key.value}'." if key.value else "Name the key.",
             )
         _check_scalar(path, key)
+        if FLOAT.fullmatch(key.value):
+            key.tag = "tag:yaml.org,2002:str"  # a name
         if key.value in lines and not key.tag.endswith(":merge"):
             raise UserError(
                 f"{path}: key '{key.value}' stands on line {lines[key.value]} and on line {line}",

@@ -38,7 +38,7 @@ OTHER_FILES = (
     (b"{\\rtf", "rich text of a word processor", "Save it as plain text."),
     (
         b"version https://git-lfs.github.com/spec/",
-        "a pointer that Git LFS left in the file's place, not the table",
+        "a pointer that Git LFS left in the file's place",
         "Fetch the file: git lfs pull, in its repository.",
     ),
 )
@@ -116,12 +116,25 @@ def encoding_of(path: Path) -> str:
     return encoding
 
 
+def beside(path: Path) -> str:
+    """Return what to do where a file of nearly this name is in its folder; else ""."""
+    try:
+        others = sorted(other.name for other in path.parent.iterdir() if other.is_file())
+    except OSError:
+        return ""
+    for name in others:
+        if Path(name).stem.lower() == path.stem.lower() and not name.startswith((".", "~")):
+            saved = name.lower() == path.name.lower()
+            return f"There is {name}: " + ("rename it." if saved else "save it as CSV UTF-8.")
+    return ""
+
+
 def _refuse_other_files(path: Path, head: bytes) -> None:
     if head.startswith(b"PK\x03\x04"):
-        raise UserError(f"{path}: is {_packed(path)}, whatever its name says", AS_CSV)
+        raise UserError(f"{path}: is {_packed(path)}, not a CSV table", AS_CSV)
     for magic, kind, remedy in OTHER_FILES:
         if head.startswith(magic):
-            raise UserError(f"{path}: is {kind}, whatever its name says", remedy)
+            raise UserError(f"{path}: is {kind}, not a CSV table", remedy)
 
 
 def _refuse_markup(path: Path, text: str) -> None:
@@ -139,7 +152,7 @@ def _bytes(path: Path) -> bytes:
     try:
         # A device or a pipe may have no end.
         if not path.is_file():
-            raise UserError(f"{path}: no such file", "Check dataset in the config.")
+            raise UserError(f"{path}: no such file", beside(path) or "Check dataset in the config.")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}", "Check its permissions.") from error

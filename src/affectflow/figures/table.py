@@ -33,6 +33,10 @@ READING = (
     "they are scored on. On the training split a model knows the answers, and on the validation "
     f"split its epoch was chosen: nothing is marked there. {WARNED}"
 )
+UNTESTED = (
+    "Nothing was tested: no clip of the test split has both a label and a frame with a face. What "
+    "is below was used for training, or to choose the epoch."
+)
 MOST_ROWS = 2000
 SUMMARY = {
     "macro_f1": "macro-F1",
@@ -71,6 +75,8 @@ def results_html(
     folds = {} if over_runs is None else folds_said(over_runs)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
     body = ["<h1>Results beside their floors</h1>", listed(notes), f"<p>{escape(READING)}</p>"]
+    if splits and not (results.loc[results["split"] == "test", "n_scored"] > 0).any():
+        body.append(f"<p><strong>{UNTESTED}</strong></p>")
     if over_runs is not None and len(over_runs):
         body += [
             "<h2>test split: mean over seeds or folds, and their deviation</h2>",

@@ -16,6 +16,7 @@ from affectflow.dataset.paths import find_files, inside
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import level, read_table
 from affectflow.dataset.tasks import Task
+from affectflow.dataset.text import beside
 from affectflow.errors import UserError, did_you_mean
 
 REQUIRED = ("clip_id", "subject", "split", "path")
@@ -115,7 +116,10 @@ def _manifest(settings: dict) -> Path:
         raise UserError("dataset.clips: the manifest layout needs the path of a clips.csv")
     path = Path(settings["clips"]).expanduser()
     if not path.is_file():
-        raise UserError(f"dataset.clips: there is no file {path}", "Give the path of clips.csv.")
+        raise UserError(
+            f"dataset.clips: there is no file {path}",
+            beside(path) or "Give the path of clips.csv.",
+        )
     return path
 
 
