@@ -192,6 +192,11 @@ def test_what_is_worth_a_line(root: Path, caplog: pytest.LogCaptureFixture) -> N
     assert "frustration: no training clip has a label" in lines
     folded = "\n".join(warnings(daisee(root), folded=True))
     assert "the last epoch" not in folded and "frustration: no clip has a label" in folded
+    assert "are not read" not in lines
+    write_labels(root, "Test", ["3100011001.0,0,0,0,0"])
+    assert "1 ids are not read as written (TestLabels.csv, row 2: '31" in "\n".join(
+        warnings(daisee(root))
+    )
 
 
 def test_daisee_as_it_is_published_is_worth_no_line(daisee: Path) -> None:
@@ -229,6 +234,8 @@ def manifest(folder: Path, *paths: str, **change: str) -> Index:
         ("a/b.mp4", "a/b.avi"),
         ("a/b.mp4", "a/b"),
         ("a/b.MP4", "a/b.mp4"),
+        ("1/0012.mp4", "1/12"),
+        ("1/1100011002.mp4", "1/1100011002.0"),
         (unicodedata.normalize("NFD", "é/Zoë.mp4"), unicodedata.normalize("NFC", "é/Zoë.mp4")),
         (unicodedata.normalize("NFC", "é/Zoë.mp4"), unicodedata.normalize("NFD", "é/Zoë.mp4")),
         ("a\\b.mp4", "a\\b.mp4"),
@@ -249,9 +256,9 @@ def test_a_path_of_another_system_is_found(
 
 def test_a_file_that_two_paths_may_mean_is_neithers(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
-    for name in ("a.mp4", "b.mp4", "B.MP4", "c.mp4", "c.avi"):
+    for name in ("a.mp4", "Bb.mp4", "bB.mp4", "c.mp4", "c.avi"):
         (tmp_path / "videos" / name).write_bytes(b"video")
-    found = manifest(tmp_path, "a.mp4", "A.mp4", "b.Mp4", "c", "x" * 300)
+    found = manifest(tmp_path, "a.mp4", "A.mp4", "bb.mp4", "c", "x" * 300)
     assert [clip.path for clip in found.clips] == ["a.mp4", "", "", "", "", "other.mp4"]
 
 

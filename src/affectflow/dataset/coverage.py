@@ -81,6 +81,10 @@ def warnings(index: Index, folded: bool = False) -> list[str]:
             )
         if not folded and split != "train" and not any(clip.path for clip in labels):
             lines.append(f"{split}: no clip with a video has a label: {WITHOUT[split]}")
+    for status, what in (("id_read_as", "ids"), ("path_read_as", "paths")):
+        rows = [row for row in index.audit if row.status == status]
+        if rows:
+            lines.append(f"{len(rows):,} {what} are not read as written ({rows[0].detail})")
     return lines + [line for task in index.tasks for line in _of_task(index, task.name, folded)]
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from affectflow.dataset.matching import QUOTES
+from affectflow.dataset.matching import FORMS, QUOTES
 from affectflow.dataset.records import VIDEO_SUFFIXES
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -57,8 +57,8 @@ def find_files(top: Path, paths: Iterable[str]) -> dict[str, str]:
     """Return the files that paths name: path -> path of the file, without those that name none.
 
     A path that is no file names the only one that differs from it in capitals, in how accents are
-    encoded, in ``%20`` for a blank, or in the video's extension, unless another path names that
-    file, too.
+    encoded, in ``%20`` for a blank, in the video's extension, or as a spreadsheet rewrites numbers
+    (`affectflow.dataset.matching.FORMS`), unless another path names that file, too.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class _Files:
                     break
                 where /= match
             else:
-                match = self._only(where, name) or self._other_extension(where, name)
+                match = self._only(where, name) or self._rewritten(where, name)
                 if match and is_file(self.top / where / match):
                     return str(where / match)
         return None
@@ -128,13 +128,13 @@ class _Files:
         alike = [other for other in names if _alike(other) == _alike(name)]
         return alike[0] if len(alike) == 1 else None
 
-    def _other_extension(self, folder: PurePosixPath, name: str) -> str | None:
-        path = PurePosixPath(name)
-        stem = path.stem if path.suffix.lower() in VIDEO_SUFFIXES else name
-        alike = [
-            other
-            for other in self._names(folder)
-            if PurePosixPath(other).suffix.lower() in VIDEO_SUFFIXES
-            and _alike(PurePosixPath(other).stem) == _alike(stem)
+    def _rewritten(self, folder: PurePosixPath, name: str) -> str | None:
+        """Return the only video that a name without, or with another, extension fits."""
+        videos = [
+            x for x in self._names(folder) if PurePosixPath(x).suffix.lower() in VIDEO_SUFFIXES
         ]
-        return alike[0] if len(alike) == 1 else None
+        for form in FORMS:
+            alike = [other for other in videos if form(other) == form(name)]
+            if alike:
+                return alike[0] if len(alike) == 1 else None
+        return None
