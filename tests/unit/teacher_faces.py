@@ -96,8 +96,13 @@ def expressions(n: int, seed: int = 0) -> Expressions:
     return Expressions(faces, found)
 
 
+SIZES = (21, 30), (12, 24), (9, 16)
+"""Triplets and images to train on, to choose the epoch by, and to test."""
+
+
 def faces() -> TeacherData:
-    return TeacherData(triplets(21), expressions(30), triplets(12, 1), expressions(24, 1))
+    parts = [(triplets(n, seed), expressions(m, seed)) for seed, (n, m) in enumerate(SIZES)]
+    return TeacherData(*(each for part in parts for each in part))
 
 
 DATA = faces()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,15 @@ from teacher_faces import (
     settings,
     train,
     train_and_write,
+    triplets,
     without,
 )
 
 from affectflow.errors import UserError
 from affectflow.teacher.network import Teacher
 from affectflow.teacher.settings import SETTINGS, read_settings
-from affectflow.teacher.training import TeacherData, train_teacher
 from affectflow.teacher.training import log as training_log
+from affectflow.teacher.training import train_teacher
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +99,9 @@ def test_metrics_stand_beside_their_floors(undisturbed, tmp_path):
     metrics = json.loads(undisturbed["metrics.json"])
     own = metrics["affectnet"]
     confusion = np.array(own["confusion"])
-    label = DATA.validation_expressions.expression
+    label = DATA.test_expressions.expression
     assert confusion.sum(axis=1).tolist() == np.bincount(label, minlength=8).tolist()
-    assert own["accuracy"] == pytest.approx(confusion.trace() / 24)
+    assert own["accuracy"] == pytest.approx(confusion.trace() / 16)
     assert own["floor"]["majority"] == "happy"
     assert own["floor"]["accuracy"] == pytest.approx((label == 1).mean())
     predicted = np.concatenate([np.repeat(range(8), row) for row in confusion])
@@ -108,10 +110,53 @@ def test_metrics_stand_beside_their_floors(undisturbed, tmp_path):
     assert own["macro_f1"] == pytest.approx(macro)
     fec = metrics["fec"]
     assert fec["floor"]["accuracy"] == pytest.approx(1 / 3)
-    assert sum(kind["triplets"] for kind in fec["per_kind"].values()) == fec["triplets"] == 12
+    assert sum(kind["triplets"] for kind in fec["per_kind"].values()) == fec["triplets"] == 9
     assert fec["accuracy"] == pytest.approx(
         np.mean([kind["accuracy"] for kind in fec["per_kind"].values()])
     )
+
+
+def test_the_test_parts_are_looked_at_once_for_the_epoch_that_validation_chose(
+    undisturbed, tmp_path
+):
+    looked: list[str] = []
+
+    def reading(face, size):
+        looked.append(face.path.stem)
+        return read(face, size)
+
+    path = tmp_path / "checkpoint.pt"
+    found = train_teacher(DATA, settings(), path, read=reading, spec=TINY)
+    tested = {face.path.stem for face in DATA.test_expressions.faces}
+    others = {face.path.stem for part in (DATA.train_expressions, DATA.validation_expressions)
+              for face in part.faces}  # fmt: skip
+    assert tested.isdisjoint(others)
+    assert sorted(name for name in looked if name in tested) == sorted(tested)
+    assert looked[-len(tested) :] == [face.path.stem for face in DATA.test_expressions.faces]
+
+    metrics = json.loads(undisturbed["metrics.json"])
+    chosen = found.history[found.history.epoch == found.best_epoch].iloc[0]
+    own = metrics["validation"]
+    assert own["fec"]["accuracy"] == pytest.approx(chosen.validation_triplet_accuracy, abs=1e-6)
+    assert own["affectnet"]["accuracy"] == pytest.approx(chosen.validation_accuracy, abs=1e-6)
+    assert (own["fec"]["triplets"], own["affectnet"]["images"]) == (12, 24)
+    # Other test faces change what is reported, and nothing else.
+    other = replace(DATA, test_triplets=triplets(30, 7), test_expressions=expressions(40, 7))
+    path.unlink()
+    changed = train_teacher(other, settings(), path, read=read, spec=TINY)
+    assert changed.best_epoch == found.best_epoch and changed.history.equals(found.history)
+    assert all(torch.equal(changed.weights[k], v) for k, v in found.weights.items())
+    assert changed.metrics["validation"] == found.metrics["validation"]
+    assert changed.metrics["fec"] != found.metrics["fec"]
+
+
+def test_what_is_tested_is_the_chosen_epochs_weights(tmp_path):
+    keys = {"epochs": 6, "learning_rate": 0.3}
+    found = train(tmp_path, **keys)
+    assert found.best_epoch < 6, "a later one was worse"
+    (tmp_path / "alone").mkdir()
+    alone = train(tmp_path / "alone", **{**keys, "epochs": found.best_epoch})
+    assert alone.metrics == found.metrics
 
 
 def test_all_weights_change_and_are_saved(undisturbed, tmp_path):
@@ -171,8 +216,8 @@ def test_checkpoint_of_another_run_is_not_resumed(tmp_path, change, caplog):
             train(tmp_path, alpha=0.2)
         elif change == "data":
             other = (DATA.train_triplets, expressions(30, 5))
-            own = (DATA.validation_triplets, DATA.validation_expressions)
-            train(tmp_path, TeacherData(*other, *own))
+            names = ("train_triplets", "train_expressions")
+            train(tmp_path, replace(DATA, **dict(zip(names, other, strict=True))))
         else:
             path = tmp_path / "checkpoint.pt"
             train_teacher(DATA, settings(), path, read=read, spec=TINY, identity="other")
@@ -227,6 +272,8 @@ def test_a_loss_that_is_not_finite_is_told_and_not_kept(tmp_path):
         ("train_expressions", "AffectNet's training images"),
         ("validation_triplets", "FEC's validation triplets"),
         ("validation_expressions", "AffectNet's validation images"),
+        ("test_triplets", "FEC's test triplets"),
+        ("test_expressions", "AffectNet's test images"),
     ],
 )
 def test_an_empty_data_set_is_told(tmp_path, part, words):

@@ -12,8 +12,9 @@ from study import CHECKOUT, Study
 from teacher_config import teacher
 
 from affectflow.errors import UserError
+from affectflow.provenance.content import sha256
 from affectflow.teacher.affectnet import read_affectnet
-from affectflow.teacher.fec import read_fec
+from affectflow.teacher.fec import Triplets, read_fec
 from affectflow.teacher.files import FILES
 from affectflow.teacher.index import AUDIT, index_digest, read_index, write_index
 from affectflow.teacher.job import FINISHED, Request, is_finished, train
@@ -28,30 +29,65 @@ def index(expressions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_read_is_what_the_readers_gave(expressions: Path, index: Path) -> None:
     config, data = teacher(expressions), read_index(index)
-    for split, key in (("train", "train"), ("validation", "test")):
-        wanted, _ = read_fec(Path(config["fec"][key]), Path(config["fec"]["images"]))
-        found = getattr(data, f"{split}_triplets")
-        assert found.odd.tolist() == wanted.odd.tolist()
-        assert found.kind.tolist() == wanted.kind.tolist()
-        for one, two in zip(found.index.ravel(), wanted.index.ravel(), strict=True):
-            assert found.faces[one].path == wanted.faces[two].path.absolute()
-            np.testing.assert_allclose(found.faces[one].box, wanted.faces[two].box)
-        assert len(found.faces) == len({wanted.faces[i] for i in wanted.index.ravel()})
+    fec = config["fec"]
+    wanted, _ = read_fec(Path(fec["test"]), Path(fec["images"]))
+    found = data.test_triplets
+    assert found.odd.tolist() == wanted.odd.tolist()
+    assert found.kind.tolist() == wanted.kind.tolist()
+    for one, two in zip(found.index.ravel(), wanted.index.ravel(), strict=True):
+        assert found.faces[one].path == wanted.faces[two].path.absolute()
+        np.testing.assert_allclose(found.faces[one].box, wanted.faces[two].box)
+    assert len(found.faces) == len({wanted.faces[i] for i in wanted.index.ravel()})
+    wanted, _ = read_fec(Path(fec["train"]), Path(fec["images"]))
+    held = held_out(index)
+    triplets = len(data.train_triplets), len(data.validation_triplets)
+    assert sum(triplets) == len(wanted) - held["fec"]
+    assert 0 < triplets[1] < triplets[0] / 4 and held["fec"] < triplets[0] / 2
+    rows = {row(wanted, n) for n in range(len(wanted))}
+    for part in (data.train_triplets, data.validation_triplets):
+        assert {row(part, n) for n in range(len(part))} <= rows
     shown, _ = read_affectnet(Path(config["affectnet"]["train"]))
-    found = data.train_expressions
-    assert found.expression.tolist() == shown.expression.tolist()
-    assert [face.box for face in found.faces] == [None] * len(shown.faces)
-    assert all(face.box for face in data.validation_expressions.faces), "a manifest has boxes"
+    parts = data.train_expressions, data.validation_expressions
+    labels = {str(f.path.absolute()): e for f, e in zip(shown.faces, shown.expression, strict=True)}
+    assert sum(len(part.faces) for part in parts) == len(shown.faces) - held["affectnet"]
+    for part in parts:
+        assert all(face.box is None for face in part.faces)
+        assert part.expression.tolist() == [labels[str(face.path)] for face in part.faces]
+    assert all(face.box for face in data.test_expressions.faces), "a manifest has boxes"
 
 
-def test_no_identity_is_on_two_sides(index: Path) -> None:
+def row(triplets: Triplets, n: int) -> tuple[object, ...]:
+    faces = [triplets.faces[place].path.name for place in triplets.index[n]]
+    return (*faces, int(triplets.odd[n]), str(triplets.kind[n]))
+
+
+def held_out(index: Path) -> dict[str, int]:
+    audit = pandas.read_csv(index / AUDIT).query("status == 'held_out'")
+    triplets = audit["item"].str.contains(" and ").sum()
+    return {"fec": int(triplets), "affectnet": int(len(audit) - triplets)}
+
+
+def test_no_photo_is_in_two_parts(index: Path) -> None:
+    data = read_index(index)
+    parts = [
+        {
+            sha256(face.path)
+            for kind in ("triplets", "expressions")
+            for face in getattr(data, f"{split}_{kind}").faces
+        }
+        for split in ("train", "validation", "test")
+    ]
+    assert all(parts) and len(set.union(*parts)) == sum(map(len, parts))
+
+
+def test_no_identity_is_on_both_sides_of_the_test(index: Path) -> None:
     data = read_index(index)
 
     def identities(*parts: str) -> set[str]:
         return {face.path.stem[:4] for part in parts for face in getattr(data, part).faces}
 
     train = identities("train_triplets", "train_expressions")
-    assert train and not train & identities("validation_triplets", "validation_expressions")
+    assert train and not train & identities("test_triplets", "test_expressions")
 
 
 def test_what_is_not_used_is_said(index: Path) -> None:

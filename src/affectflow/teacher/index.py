@@ -18,6 +18,7 @@ from affectflow.teacher.affectnet import Expressions, read_affectnet
 from affectflow.teacher.audit import AuditRow, counts_text, in_threads, write_audit
 from affectflow.teacher.faces import Face
 from affectflow.teacher.fec import Triplets, read_fec
+from affectflow.teacher.holdout import hold_out
 from affectflow.teacher.training import TeacherData
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,11 @@ BOX = ("x0", "y0", "x1", "y1")
 CONTENT_DIGITS = 16
 SOURCES = {
     ("fec", "train"): "train",
-    ("fec", "test"): "validation",
+    ("fec", "test"): "test",
     ("affectnet", "train"): "train",
-    ("affectnet", "validation"): "validation",
+    ("affectnet", "validation"): "test",
 }
-"""A key of the config -> the split it becomes: FEC's test table judges the epochs."""
+"""A key of the config -> the split it becomes. What judges the epochs is held out of ``train``."""
 
 
 def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> None:
@@ -39,6 +40,7 @@ def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> N
 
     ``triplets.csv`` has ``split, kind, odd`` and, for each of three faces, ``path_1, content_1,
     x0_1 ...``; ``expressions.csv`` has ``split, expression, path, content, x0, y0, x1, y1``.
+    ``split`` is ``train``, ``validation`` (`affectflow.teacher.holdout`) or ``test``.
     ``content`` is the beginning of the file's SHA-256. Boxes are parts of the image's size, empty
     for a whole image. ``audit.csv``: ``item, status, detail``.
 
@@ -87,9 +89,11 @@ def write_index(teacher: Mapping[str, Any], folder: Path, workers: int = 4) -> N
             expressions.append(_expression_table(shown, split, workers))
         log.info("%s: not used: %s", source, counts_text(rows))
         audit += rows
-    _write(pandas.concat(triplets), folder / TRIPLETS)
-    _write(pandas.concat(expressions), folder / EXPRESSIONS)
-    write_audit(folder / AUDIT, audit)
+    *tables, lost = hold_out(pandas.concat(triplets), pandas.concat(expressions))
+    log.info("held out of the training tables: %d rows more are not used", len(lost))
+    _write(tables[0], folder / TRIPLETS)
+    _write(tables[1], folder / EXPRESSIONS)
+    write_audit(folder / AUDIT, audit + lost)
 
 
 def read_index(folder: Path) -> TeacherData:
@@ -104,7 +108,7 @@ def read_index(folder: Path) -> TeacherData:
     for name in (TRIPLETS, EXPRESSIONS):
         tables[name] = _read(folder / name, na_values=dict.fromkeys(BOX, ""))
     parts: dict[str, Any] = {}
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         parts[f"{split}_triplets"] = _triplets(_of(tables[TRIPLETS], split))
         parts[f"{split}_expressions"] = _expressions(_of(tables[EXPRESSIONS], split))
     return TeacherData(**parts)

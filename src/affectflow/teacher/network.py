@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -114,6 +115,13 @@ class Teacher(nn.Module):
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, value in (own | heads).items()
         }
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take what `weights` returned."""
+        heads = {k.removeprefix(HEADS): v for k, v in weights.items() if k.startswith(HEADS)}
+        self.heads.load_state_dict(heads)
+        own = {k: v for k, v in weights.items() if not k.startswith(HEADS)}
+        self.backbone.load_state_dict(own)
 
 
 def load_base(network: nn.Module, path: Path) -> None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from affectflow.backbones.spec import Backbone
@@ -42,12 +44,14 @@ REPORT = 100
 
 @dataclass(frozen=True)
 class TeacherData:
-    """What the teacher is trained on, and what its epochs are judged by."""
+    """What the teacher is trained on, what its epochs are judged by, and what is reported."""
 
     train_triplets: Triplets
     train_expressions: Expressions
     validation_triplets: Triplets
     validation_expressions: Expressions
+    test_triplets: Triplets
+    test_expressions: Expressions
 
     def sizes(self) -> dict[str, int]:
         """Return how many triplets and images there are, by a name for messages."""
@@ -56,15 +60,17 @@ class TeacherData:
             "AffectNet's training images": len(self.train_expressions.expression),
             "FEC's validation triplets": len(self.validation_triplets.odd),
             "AffectNet's validation images": len(self.validation_expressions.expression),
+            "FEC's test triplets": len(self.test_triplets.odd),
+            "AffectNet's test images": len(self.test_expressions.expression),
         }
 
     def digest(self) -> str:
         """Return a digest of faces (names of files, not their folders) and labels."""
         found = hashlib.sha256()
-        for triplets in (self.train_triplets, self.validation_triplets):
+        for triplets in (self.train_triplets, self.validation_triplets, self.test_triplets):
             for array in (triplets.index, triplets.odd, triplets.kind):
                 found.update(array.tobytes())
-        for images in (self.train_expressions, self.validation_expressions):
+        for images in (self.train_expressions, self.validation_expressions, self.test_expressions):
             found.update(images.expression.tobytes())
         for part in vars(self).values():
             for face in part.faces:
@@ -83,7 +89,8 @@ class Trained:
     best_epoch : int
         From 1.
     metrics : dict
-        `affectflow.teacher.validation.summary` of that epoch.
+        `affectflow.teacher.validation.summary` of the test parts, looked at for that epoch alone;
+        ``validation`` has that of the parts by which it was chosen.
     history : pandas.DataFrame
         One row per epoch.
     said : dict
@@ -110,7 +117,7 @@ def train_teacher(
     identity: str = "",
     spec: Backbone | None = None,
 ) -> Trained:
-    """Train the teacher with Adam; keep the epoch that validates best.
+    """Train the teacher with Adam; keep the epoch that validates best, and test that one.
 
     Best is the lowest joint validation loss: it is what is minimised, both data sets have their
     say in it, and it moves where an accuracy of few thousand faces only jitters.
@@ -213,6 +220,21 @@ def train_teacher(
             if group.first:
                 save_checkpoint(checkpoint, state)
 
+        def judged(
+            triplets: Triplets, images: Expressions
+        ) -> tuple[dict[str, float], NDArray[np.int64]]:
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                figures, predicted = validate(
+                    teacher,
+                    triplets,
+                    images,
+                    feed,
+                    alpha=settings.alpha,
+                    batch_size=settings.batch_size,
+                    group=group,
+                )
+            return group.same(figures), predicted
+
         for epoch in range(len(history) + 1, settings.epochs + 1):
             if settings.patience and epoch > best["epoch"] + settings.patience:
                 log.info("no better epoch in %d: stopped", settings.patience)
@@ -253,17 +275,8 @@ def train_teacher(
             _check_finite(torch.tensor(means), epoch)
             row = {"epoch": epoch, "train_loss": means[0] + settings.alpha * means[1]}
             row |= {"train_triplet_loss": means[0], "train_cross_entropy": means[1]}
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                figures, predicted = validate(
-                    teacher,
-                    data.validation_triplets,
-                    data.validation_expressions,
-                    feed,
-                    alpha=settings.alpha,
-                    batch_size=settings.batch_size,
-                    group=group,
-                )
-            row |= group.same(figures)
+            figures, predicted = judged(data.validation_triplets, data.validation_expressions)
+            row |= figures
             # The last step may have spoilt the weights, which no training loss has seen yet.
             names = ("validation_triplet_loss", "validation_cross_entropy")
             _check_finite(torch.tensor([row[name] for name in names]), epoch)
@@ -282,11 +295,15 @@ def train_teacher(
             sums.zero_()
             save(0, sums)
             _report(row, settings, best["epoch"], time.monotonic() - started)
+        teacher.load_weights(best["weights"])
+        tested = data.test_triplets, data.test_expressions
+        metrics = summary(*judged(*tested), *tested, data.train_expressions.expression)
         group.wait()
 
     said = given | {"sizes": data.sizes(), "processes": group.world, "device": device.type}
     kept_weights = {name: tensor.cpu() for name, tensor in best["weights"].items()}
-    return Trained(kept_weights, best["epoch"], best["metrics"], pandas.DataFrame(history), said)
+    metrics |= {"validation": best["metrics"]}
+    return Trained(kept_weights, best["epoch"], metrics, pandas.DataFrame(history), said)
 
 
 def slowed(schedule: str, passed: float) -> float:
