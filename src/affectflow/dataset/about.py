@@ -10,6 +10,7 @@ from typing import Any
 from affectflow import registry
 
 FILE = "about.txt"
+MOST = 4000  # characters of it: it stands on every page
 
 
 def about(settings: Mapping[str, Any]) -> list[str]:
@@ -23,11 +24,12 @@ def about(settings: Mapping[str, Any]) -> list[str]:
     settings : mapping
         ``dataset`` of the config.
     """
-    if settings.get("about"):
-        return [" ".join(settings["about"].split())]
+    if text := " ".join((settings.get("about") or "").split()):
+        return [text]
     file = Path(settings.get("root") or ".").expanduser() / FILE
     try:
-        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        with file.open(encoding="utf-8-sig", errors="replace") as opened:
+            lines = opened.read(MOST).splitlines()
     except OSError:
         return list(getattr(registry.load("dataset.layouts", settings["layout"]), "ABOUT", ()))
     return [" ".join(line.split()) for line in lines if line.strip()]

@@ -74,7 +74,8 @@ def _method(leaks: Leaks, folds: bool) -> str:
         return compared + "Nowhere are two subjects, so only exact duplicates can be told."
     same, other = _number(leaks.same_subject), _number(leaks.other_subject)
     usual = (
-        "Within the splits, the median distance to the nearest other clip of the same subject is "
+        "Within the splits, copies passed over, the median distance to the nearest other clip of "
+        "the same subject is "
         f"{same}, to that of another subject {other}. "
     )
     if leaks.same_subject >= leaks.other_subject:
