@@ -45,6 +45,7 @@ def test_dry_run_of_daisee(daisee: Path, tmp_path: Path) -> None:
     assert jobs["embed"] == 3 * 64
     assert jobs["train"] == 11
     assert jobs.total() < 700
+    assert "published" not in jobs, "these are not the dissertation's experiments"
     measured = [sys.executable, "-c", MEASURE, *study.command("--dry-run")]
     peak = subprocess.run(measured, capture_output=True, text=True, check=True).stdout
     assert int(peak) / 2**20 < 1, "GiB"
