@@ -86,7 +86,8 @@ def test_what_is_said_of_the_people_is_the_data_sets_own(study: Study) -> None:
     for word in ("Asian", "crowd votes", "Published", "(Figure", "issertation"):
         assert word not in said, word
     (study.folder / "corpus" / "about.txt").unlink()
-    assert study.plan().rules - {"all"} == {"tables", "compare", "report"}
+    pages = {"tables", "compare", "draw_overview", "report"}
+    assert study.plan().rules - {"all"} == pages
     run = study.run()
     assert run.code == 0, run.out
     said = "\n".join(pages_of(report))

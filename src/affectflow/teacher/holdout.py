@@ -18,6 +18,12 @@ from affectflow.teacher.audit import AuditRow
 SHARE = 0.05
 """Of the training triplets, and of each expression's images."""
 
+LEAST = 200
+"""Triplets that tell epochs apart. For as many, more of those that share photos are given up."""
+
+MOST_TOUCHED = 0.25
+"""Of all triplets: what is held out, and what shares photos with that."""
+
 PHOTOS = ["content_1", "content_2", "content_3"]
 
 
@@ -77,7 +83,8 @@ def draw_triplets(photos: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     """Return which triplets to hold out, (n,) bool, losing few others that share their photos.
 
     A group of photos grows: in each step by those that the triplet lacks of which fewest are
-    missing, until a share of all triplets lies within it, or twice that share touches it.
+    missing, until a share of all triplets lies within it. It stops before that where twice the
+    share touches it, if it has `LEAST`, and where `MOST_TOUCHED` of all do.
 
     Parameters
     ----------
@@ -99,7 +106,10 @@ def draw_triplets(photos: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     touched: set[int] = set()
     waiting: list[tuple[int, int, int]] = []  # how many photos are lacking, rank, triplet
     inside = 0
-    while inside < target and len(touched) < 2 * target:
+    while inside < target:
+        enough = min(LEAST, target) if len(touched) < MOST_TOUCHED * n else 1
+        if len(touched) >= 2 * target and inside >= enough:
+            break
         if waiting:
             count, _, triplet = heapq.heappop(waiting)
             if count != len(lacking[triplet]):
