@@ -226,7 +226,7 @@ def test_accounting_is_away(embedding: Controller, undisturbed: Lab, survived: N
     finally:
         cluster.start_accounting()
     ends_well(embedding, undisturbed)
-    survived("slurmdbd is away for half a minute", "the controller asks again until it answers")
+    survived("slurmdbd is away for half a minute", "the queue tells meanwhile")
 
 
 def test_the_disk_is_full_while_a_shard_is_written(

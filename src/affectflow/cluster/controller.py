@@ -15,6 +15,8 @@ import psutil
 from affectflow.provenance.atomic import write_text
 
 RECORD = Path(".snakemake/affectflow/run.json")
+SUBMITTED = Path(".snakemake/affectflow/submitted")
+"""Written by profiles/slurm/bin/sbatch."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ def check(requests: Iterable[Request], folders: Mapping[str, Path], shared: bool
     Raises
     ------
     UserError
-        For a placeholder left in the profile, a partition or an account that SLURM does not know,
+        For a placeholder left in the profile, a partition or an account that SLURM does not know
+        (or an account where it keeps none),
         more time than a partition gives, a GPU where there is none, several GPUs where experiments
         share one, or a folder that compute nodes can't see.
     """
@@ -122,7 +123,13 @@ def check(requests: Iterable[Request], folders: Mapping[str, Path], shared: bool
         _require_time(request, limits)
         _require_gpu(request, with_gpu)
         _require_sharing(request)
-    if accounts := _values(requests, "slurm_account"):
+    if (accounts := _values(requests, "slurm_account")) and not slurm.keeps_accounts():
+        raise UserError(
+            f"{PROFILE}: slurm_account is {', '.join(sorted(accounts))}, and this cluster keeps no "
+            "accounts",
+            "Delete that line.",
+        )
+    if accounts:
         # An empty answer: the site keeps no accounts that could be checked.
         _require("account", accounts, known=slurm.accounts() or {a.lower() for a in accounts})
     if not shared:

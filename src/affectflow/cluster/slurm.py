@@ -15,6 +15,7 @@ from affectflow.errors import UserError
 SECONDS = 20
 DETACHED = "affectflow-detached-"
 """How the names of jobs begin that outlive their controller: the next one takes them up again."""
+NO_ACCOUNTS = re.compile(r"AccountingStorageType *= *(\(null\)|accounting_storage/none|)$")
 # As Snakemake's executor writes it; wildcards are joined by _, and a folder's / is one too.
 COMMENT = re.compile(r"rule_(?P<rule>[a-z_]+?)(?:_wildcards_(?P<wildcards>.*))?$")
 
@@ -118,6 +119,17 @@ def hosts(names: Iterable[str]) -> set[str]:
     chosen = ",".join(sorted(names))
     asked = [f"--partition={chosen}"] if chosen else []
     return {line.split(".")[0] for line in _ask("sinfo", "--noheader", "-N", "--format=%n", *asked)}
+
+
+def keeps_accounts() -> bool:
+    """Return whether the cluster has a database of accounts and ended jobs.
+
+    Raises
+    ------
+    UserError
+        If SLURM does not answer.
+    """
+    return not any(NO_ACCOUNTS.match(line) for line in _ask("scontrol", "show", "config"))
 
 
 def accounts() -> set[str]:
