@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := envs/requirements.lock
+FIRST := envs/own_modules_first.pth
 READY := .venv/.ready
 CORES ?= all
 
@@ -34,12 +35,13 @@ demo/corpus/about.txt: | $(READY)
 	$(BIN)/python workflow/scripts/make_demo_corpus.py --root $(@D)
 
 # The locked environment. uv is fetched with the venv's own pip.
-$(READY): $(LOCK) pyproject.toml
+$(READY): $(LOCK) $(FIRST) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r envs/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps \
 		--compile-bytecode -r $(LOCK)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	cp $(FIRST) "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"/zz_own.pth
 	touch $@
 
 # After a change of envs/requirements.in.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from affectflow.dataset import coverage, index
 from affectflow.dataset.records import SPLITS
 from affectflow.errors import DAMAGED, UserError, moved_aside
 from affectflow.provenance.content import sha256
+from affectflow.surroundings import why_not_writable
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,20 @@ def check_folders() -> None:
     Raises
     ------
     UserError
-        If it, or a folder of results or logs in it, can't be written to.
+        If it, or a folder of results or logs in it, is not there or can't be written to.
     """
     for folder in (Path.cwd(), Path("results"), Path("logs"), Path(".snakemake")):
-        if folder.exists() and not _writable(folder):
+        if folder.is_symlink() and not folder.exists():
             raise UserError(
-                f"{folder.resolve()}: cannot be written to",
-                "Choose another folder with snakemake --directory DIR, or mend its permissions.",
+                f"{folder.absolute()}: leads to {folder.readlink()}, which is not there",
+                "Mount that disk or make that folder again, or remove the link. (Scratch disks are "
+                "cleared by time; snakemake makes again what is lost.)",
+            )
+        if folder.exists() and (why := why_not_writable(folder)):
+            raise UserError(
+                f"{folder.resolve()}: cannot be written to: {why}",
+                "Choose another folder with snakemake --directory DIR, or mend its permissions, or "
+                "free some space.",
             )
 
 
@@ -50,12 +57,6 @@ def check(study: Study) -> index.Index:
     _check_splits(study, found)
     _check_labels(study, found)
     return found
-
-
-def lead_path(variable: str, folder: Path | str) -> None:
-    """Put a folder first in a search path of the environment."""
-    rest = [part for part in os.environ.get(variable, "").split(os.pathsep) if part]
-    os.environ[variable] = os.pathsep.join([str(folder), *(p for p in rest if p != str(folder))])
 
 
 def weights_identity(settings: Mapping[str, Any], seed: int) -> str:
@@ -83,10 +84,6 @@ def published_weights(name: str) -> str:
             f"config: backbones.{name}.weights: no published weights are known",
             "Give the path of a weights file, or `random`.",
         ) from None
-
-
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
 
 
 def _check_weights(name: str, settings: Mapping[str, Any]) -> None:

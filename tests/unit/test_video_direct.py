@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
-import h5py
 import numpy as np
 import pytest
 
@@ -144,5 +146,41 @@ def test_temporary_frames_outlive_their_folder(root: Path, monkeypatch: pytest.M
     monkeypatch.setattr(direct, "KEPT", 2)
     clips = [*direct.iter_clips([VIDEOS[0]] * 3, root, {"per_clip": 10})]
     for clip in clips:
-        assert isinstance(clip.images.dataset, h5py.Dataset)  # type: ignore[attr-defined]
+        assert isinstance(clip.images, direct.FilesOnDisk)
         assert len([image.copy() for image in clip.images]) == 10
+
+
+DECODE = """
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from affectflow.commandline import run
+from affectflow.video import direct
+
+def main(arguments):
+    direct.KEPT = 2
+    videos = [("long", "long.mp4")] * 8
+    clips = [*direct.iter_clips(videos, arguments.root, {"per_clip": 40}, arguments.threads)]
+    print(len(clips))
+
+parser = ArgumentParser()
+parser.add_argument("--root", type=Path)
+parser.add_argument("--threads", type=int)
+run(parser, main)
+"""
+
+
+@pytest.mark.parametrize("threads", ["0", "2"])
+def test_a_full_disk_of_temporary_files_is_told(
+    root: Path, tmp_path: Path, small_disk: Callable[[Path, int], None], threads: str
+) -> None:
+    """In a process of its own: HDF5, which once held these frames, ended it without a word."""
+    small_disk(tmp_path, 2**18)
+    command = [sys.executable, "-c", DECODE, "--root", str(root), "--threads", threads]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    said = f"error: temporary files (TMPDIR is {tmp_path}): No space left on device"
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [*tmp_path.iterdir()] == []

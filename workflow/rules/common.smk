@@ -13,7 +13,7 @@ CHECKOUT = Path(str(workflow.current_basedir)).parents[1]
 SOURCE = str(CHECKOUT / "src")
 sys.path.insert(0, SOURCE)
 
-from affectflow import preflight
+from affectflow import preflight, surroundings
 from affectflow.config.study import read_study
 from affectflow.dataset import index
 from affectflow.dataset.about import about, as_caption
@@ -26,10 +26,10 @@ from affectflow.published import names
 from affectflow.temporal.settings import is_pooled
 
 # The jobs run this checkout's library with the Python that runs this file, whatever else there is.
-preflight.lead_path("PYTHONPATH", SOURCE)
-preflight.lead_path("PATH", Path(sys.executable).parent)
-# SLURM's commands, with two traps of the executor filled in.
-preflight.lead_path("PATH", CHECKOUT / "profiles" / "slurm" / "bin")
+surroundings.use_own_modules(SOURCE)
+surroundings.lead_path("PATH", Path(sys.executable).parent)
+# SLURM's commands, with traps of the executor filled in.
+surroundings.lead_path("PATH", CHECKOUT / "profiles" / "slurm" / "bin")
 
 # Touched when a run begins: what is newer, by the same clock of the same file system, is its own.
 BEGAN = Path(".snakemake/affectflow/began")
@@ -52,6 +52,8 @@ CONFIG_FILES = [
 try:
     if workflow.is_main_process:
         preflight.check_folders()
+    for change in surroundings.use_writable_places(Path(".snakemake").absolute()):
+        print(f"warning: {change}", file=sys.stderr)
     STUDY = read_study(
         config,
         CHECKOUT,
@@ -465,6 +467,7 @@ def begin_run():
             ):
                 require_download(name, preflight.published_weights(name))
         keep_private()
+        shutil.rmtree(controller.SUBMITTED, ignore_errors=True)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
     sweep_leftovers()
@@ -558,8 +561,14 @@ def shared_folders():
         "the working directory": Path.cwd(),
         "the checkout": CHECKOUT,
         "the environment": Path(sys.prefix),
-        "dataset.root": Path(SETTINGS["dataset"]["root"]),
+        "dataset.root": videos_folder(),
     }
+
+
+def videos_folder():
+    """Where the videos lie: a manifest without a root names them from its own folder."""
+    dataset = SETTINGS["dataset"]
+    return Path(dataset["root"] or Path(dataset.get("clips") or "clips.csv").parent)
 
 
 def explain_failures():

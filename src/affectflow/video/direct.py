@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Any
 
-import h5py
 import numpy as np
 
 from affectflow.ahead import ahead
-from affectflow.shards.frames import Frames, FrameWriter, iterate
+from affectflow.errors import UserError
+from affectflow.shards.frames import Frames
 from affectflow.video import jpeg
 from affectflow.video.decode import read_frames
 from affectflow.video.extract import check_root
@@ -65,22 +67,55 @@ def iter_clips(
             log.info("%s: %s: %s", path, plan.status, plan.detail)
         said = clip_id, plan.status, plan.detail, plan.frame_index, plan.time
         few = len(plan.frame_index) <= KEPT
-        return Frames(*said, [*images]) if few else _on_disk(*said, images)
+        return Frames(*said, [*images] if few else FilesOnDisk(images))
 
     yield from ahead(read, videos, threads, threads)
 
 
-def _on_disk(
-    clip_id: str,
-    status: str,
-    detail: str,
-    frame_index: np.ndarray,
-    time: np.ndarray,
-    files: Iterable[np.ndarray],
-) -> Frames:
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        file = h5py.File(Path(folder) / "frames.h5", "w")
-        writer = FrameWriter(file, len(frame_index))
-        writer.append(clip_id, status, detail, frame_index, time, files)
-    # The file has no name any more: it goes with the frames, which hold it open.
-    return next(iterate(file))
+class FilesOnDisk(Sequence[np.ndarray]):
+    """JPEG files in one temporary file, which has no name and goes when nobody holds it any more.
+
+    Parameters
+    ----------
+    files : iterable of numpy.ndarray
+        (bytes,) uint8 each, taken one by one.
+
+    Raises
+    ------
+    UserError
+        If the disk of temporary files is full, or there is none.
+    """
+
+    def __init__(self, files: Iterable[np.ndarray]) -> None:
+        self.ends = [0]
+        with _told():
+            self.file = TemporaryFile(buffering=0)  # noqa: SIM115
+        for file in files:
+            rest = memoryview(file.tobytes())
+            with _told():
+                while rest:
+                    rest = rest[os.write(self.file.fileno(), rest) :]
+            self.ends.append(self.ends[-1] + len(file))
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, i: Any) -> Any:
+        """Read the i-th JPEG file, (bytes,) uint8."""
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        size = self.ends[i + 1] - self.ends[i]
+        # At a place of its own: several threads may read.
+        return np.frombuffer(os.pread(self.file.fileno(), size, self.ends[i]), np.uint8)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"temporary files (TMPDIR is {os.environ.get('TMPDIR', 'not set')}): {error.strerror}",
+            "A clip with many frames needs room there: free some, set TMPDIR to a folder on "
+            "another disk (on a cluster tmpdir in the profile), or set frames.on_disk: true.",
+        ) from error
