@@ -191,6 +191,20 @@ def test_every_key_has_a_comment() -> None:
             r"more than 200 bytes",
         ),
         (
+            {"experiments": {"lstm": {"backbone": "resnet18"}, "LSTM": {"backbone": "resnet18"}}},
+            r"LSTM: differs from lstm by capitals alone",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"backbone": "resnet18"},
+                    "b": {"backbone": "resnet18"},
+                    "x" * 201: {"fuse": ["a", "b"]},
+                }
+            },
+            r"at most 200 bytes, and this one has 201",
+        ),
+        (
             {"experiments": {"a": {"backbone": "resnet18", "decide": ["mode", "calibrated"]}}},
             r"a.decide: calibrated can't be one of a sweep's values",
         ),

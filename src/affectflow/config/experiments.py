@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,7 @@ def read_experiments(settings: dict[str, Any], checkout: Path) -> Experiments:
     fused = {str(key): own for key, own in given.items() if "fuse" in own}
     found.fused.update({name: _fused(where + name, own, found) for name, own in fused.items()})
     found.scored.extend(fused)
+    _check_names([*found.trained, *found.scored, *found.sweeps], where)
     return found
 
 
@@ -269,6 +270,24 @@ class _Reader:
                 f"Rename it: it is what a run of {maker} is called.",
             )
         return name
+
+
+def _check_names(names: Iterable[str], where: str) -> None:
+    """Check that each name can be a folder's, and another than the others', on any disk."""
+    known: dict[str, str] = {}
+    for name in names:
+        if len(name.encode()) > LONGEST:
+            raise UserError(
+                f"{where}{name}: a name has at most {LONGEST} bytes, and this one has "
+                f"{len(name.encode())}",
+                "Rename the experiment.",
+            )
+        other = known.setdefault(name.casefold(), name)
+        if other != name:
+            raise UserError(
+                f"{where}{name}: differs from {other} by capitals alone",
+                "Rename one: on some disks (macOS, Windows shares) they would be one folder.",
+            )
 
 
 def _fused(where: str, given: Mapping[str, Any], found: Experiments) -> dict[str, Any]:
