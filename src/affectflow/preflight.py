@@ -13,8 +13,8 @@ from affectflow.config.study import Study
 from affectflow.dataset import coverage, index
 from affectflow.dataset.records import SPLITS
 from affectflow.errors import DAMAGED, UserError, moved_aside
+from affectflow.provenance.atomic import why_not_writable
 from affectflow.provenance.content import sha256
-from affectflow.surroundings import why_not_writable
 
 log = logging.getLogger(__name__)
 

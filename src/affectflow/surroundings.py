@@ -9,12 +9,8 @@ import tempfile
 from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from affectflow.provenance.atomic import flush
-
-TRIAL_BYTES = 2**17
-"""What Snakemake writes for itself, in a small study."""
+from affectflow.provenance.atomic import why_not_writable
 
 WHOLE = "torch"
 """An environment that has this package has all others too, and needs none from elsewhere."""
@@ -100,22 +96,6 @@ def use_writable_places(spare: Path) -> list[str]:
             tempfile.tempdir = str(place)
             return [f"{asked} takes no temporary files ({why}): {place} is used instead"]
     return [f"{asked} takes no temporary files ({why}), and neither does any other folder"]
-
-
-def why_not_writable(folder: Path) -> str | None:
-    """Return why a folder can't be written to, in words; None if it can.
-
-    A file without a name is written into it: neither permissions nor free space tell of a right
-    that a file server does not give to root, or of a full quota.
-    """
-    try:
-        with TemporaryFile(dir=folder) as trial:
-            trial.write(bytes(TRIAL_BYTES))
-            trial.flush()
-            flush(trial.fileno())
-    except OSError as error:
-        return os.strerror(error.errno or 0)
-    return None
 
 
 def _nearest(folder: Path) -> Path:

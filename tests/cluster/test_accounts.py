@@ -61,7 +61,10 @@ def test_the_queue_tells_what_the_accounts_do_not(
 def test_a_manifest_without_a_root(new_lab: Callable[[], Lab]) -> None:
     lab = new_lab()
     videos = sorted(path for path in (lab.folder / "corpus").rglob("*.*") if path.suffix == ".mp4")
-    rows = [f"{path.stem},{path.stem[:6]},train,{path.relative_to(lab.folder)},1\n" for path in videos[:2]]
+    rows = [
+        f"{path.stem},{path.stem[:6]},train,{path.relative_to(lab.folder)},1\n"
+        for path in videos[:2]
+    ]
     table = lab.folder / "clips.csv"
     table.write_text("clip_id,subject,split,path,engagement\n" + "".join(rows))
     dataset = {"layout": "manifest", "clips": str(table), "root": None}

@@ -7,6 +7,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import torch
+from safetensors.torch import save_file
+from sklearn.linear_model import Ridge
+
+from affectflow.errors import UserError
+from affectflow.provenance.atomic import atomic
 from affectflow.shards.files import ROOM_BYTES
 
 # Noise, which no file system makes smaller; much more than HDF5 keeps in memory.
@@ -45,3 +56,40 @@ def test_disk_fills_up_in_the_middle_of_a_file(
     assert "snakemake plan says how much is needed" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+NOISE = np.random.default_rng(1).random((600, 600))
+
+
+def draw(path: Path) -> None:
+    figure, axes = plt.subplots()
+    axes.scatter(NOISE[:100].ravel(), NOISE[100:200].ravel())
+    figure.savefig(path, format="svg")
+    plt.close(figure)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("x" * 3 * 2**20),
+    "table": lambda path: pd.DataFrame(NOISE).to_csv(path),
+    "weights": lambda path: save_file({"a": torch.from_numpy(NOISE)}, path),
+    "checkpoint": lambda path: torch.save({"a": torch.from_numpy(NOISE)}, path),
+    "array": lambda path: NOISE.tofile(path),
+    "estimator": lambda path: skops.io.dump(Ridge().fit(NOISE, NOISE), path),
+    "figure": draw,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_disk_is_full_whatever_is_written(
+    tmp_path: Path, small_disk: Callable[[Path, int], None], kind: str
+) -> None:
+    small_disk(tmp_path, 2**20)
+    path = tmp_path / "file"
+    with pytest.raises(UserError, match=f"{path}: No space left on device"), atomic(path) as file:
+        WRITERS[kind](file)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_of_ours_is_no_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), atomic(tmp_path / "file"):
+        raise KeyError("a column")

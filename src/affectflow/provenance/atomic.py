@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from affectflow.errors import UserError
 
@@ -19,6 +20,8 @@ SUFFIX = ".tmp"
 PATTERN = re.compile(r"\.\w+\.\d+\.[0-9a-f]{8}\.tmp$")
 NAME_BYTES, HOST_BYTES, JOB_BYTES = 60, 30, 12
 """Of a temporary name's parts: together they fit where names have 143 bytes (eCryptfs)."""
+TRIAL_BYTES = 2**17
+"""What Snakemake writes for itself, in a small study."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
@@ -61,7 +64,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
-    except (OSError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise cannot_write(path, error) or error from error
     finally:
         with suppress(OSError):  # a disk that is gone would hide the error that tells of it
@@ -69,13 +74,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def cannot_write(path: Path, error: Exception) -> UserError | None:
-    """Return what to tell of an error that says a file's disk is full or gone; None of others.
+    """Return what to tell of an error that comes of a full or lost disk; None of others.
 
-    HDF5 and FFmpeg tell of some failed writes in words alone.
+    HDF5 and safetensors tell of some failed writes in words alone; torch and NumPy in words that
+    do not say why, so that the disk is asked.
     """
     code, other = getattr(error, "errno", None), getattr(error, "filename", None)
     if isinstance(other, str) and Path(other).parent != path.parent:
         path = Path(other)
+    unwritable = why_not_writable(path.parent) if code is None else None
     for known, remedy in (
         (
             FULL,
@@ -89,7 +96,8 @@ def cannot_write(path: Path, error: Exception) -> UserError | None:
         ),
     ):
         for one in known:
-            if code == one or os.strerror(one) in str(error):
+            why = os.strerror(one)
+            if code == one or why in str(error) or (code is None and why == unwritable):
                 return UserError(f"{path}: {os.strerror(one)}", remedy)
     return None
 
@@ -153,6 +161,22 @@ def flush(file: Path | int) -> None:
         flush(descriptor)
     finally:
         os.close(descriptor)
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Return why a folder can't be written to, in words; None if it can.
+
+    A file without a name is written into it: neither permissions nor free space tell of a right
+    that a file server does not give to root, or of a full quota.
+    """
+    try:
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(TRIAL_BYTES))
+            trial.flush()
+            flush(trial.fileno())
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return None
 
 
 def write_text(path: Path | str, text: str) -> None:
