@@ -1,6 +1,7 @@
 """Print what a run would take: jobs, hours, disk and files, and where a quota would break."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -31,7 +32,9 @@ def main(arguments: Namespace) -> None:
     folder, place = Path.cwd(), Place(**arguments.place)
     plan = make_plan(jobs, study, index, place, folder)
     quota = study.settings.get("quota") or {}
-    advice = warnings(plan, quota, shutil.disk_usage(folder).free)
+    disk = shutil.disk_usage(folder)
+    # Some network file systems do not tell how large they are.
+    advice = warnings(plan, quota, disk.free if disk.total else math.inf)
     print(f"\n{describe(plan, advice)}\n")
 
 
