@@ -48,6 +48,7 @@ def use_own_modules(
     packages = packages or sysconfig.get_path("purelib")
     # Draws figures without a screen, whatever a notebook or a desktop asks for.
     environment["MPLBACKEND"] = "Agg"
+    environment["HDF5_USE_FILE_LOCKING"] = "FALSE"  # as shards/files.py opens them; this wins
     environment.pop("PYTHONOPTIMIZE", None)  # it leaves out assertions
     rest = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]
     foreign = [part for part in rest if part != source]

@@ -66,6 +66,7 @@ def test_what_else_changes_how_jobs_run() -> None:
     environment |= {"PYTHONOPTIMIZE": "1", "PYTHONHOME": "/sw/python/3.6"}
     surroundings.use_own_modules(SOURCE, environment)
     assert environment == {
+        "HDF5_USE_FILE_LOCKING": "FALSE",
         "MPLBACKEND": "Agg",
         "PYTHONNOUSERSITE": "1",
         "PYTHONPATH": SOURCE,

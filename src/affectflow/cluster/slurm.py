@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shutil
 import subprocess
@@ -61,7 +62,7 @@ def jobs(folder: Path) -> list[Job]:
     UserError
         If SLURM does not answer.
     """
-    user, folder = getpass.getuser(), folder.resolve()
+    user, folder = _user(), folder.resolve()
     # The comment may hold anything but a line's end, so it comes last.
     lines = _ask("squeue", "--noheader", f"--user={user}", "--format=%i|%j|%T|%M|%R|%Z|%k")
     found = []
@@ -140,11 +141,18 @@ def accounts() -> set[str]:
     UserError
         If SLURM does not answer.
     """
-    user = getpass.getuser()
+    user = _user()
     lines = _ask(
         "sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={user}", "format=account"
     )
     return {line.strip().lower() for line in lines if line.strip()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def _ask(*command: str) -> list[str]:
