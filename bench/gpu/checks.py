@@ -35,6 +35,9 @@ from affectflow.training.fit import batch_loss
 from affectflow.training.tuned_model import TunedModel
 from affectflow.video import jpeg, nvjpeg
 
+MOST_THREADS = 8
+"""Of the CPU, in training: more wait for one another."""
+
 FEW = 60
 """Frames of each clip where each is looked at."""
 
@@ -55,7 +58,7 @@ LOSS, GRADIENT = 1e-4, 1e-2
 be off in fp32. Sums in another order lose the last two or three of seven digits, and a hundred
 steps of an LSTM back, or the statistics of BatchNorm over a few faces, a few more."""
 
-HALF_LOSS, HALF_GRADIENT = 0.05, 0.5
+HALF_LOSS, HALF_GRADIENT = 0.02, 0.5
 """The same in bf16, which keeps 8 bits: a gradient of the same direction."""
 
 
@@ -145,20 +148,26 @@ def compare_embeddings(
 def steps(material: Material) -> Iterator[Row]:
     """Compare one step of training: the loss, its gradients, and the loss after Adam's step."""
     device = material.device
+    # The CPU has most of the work.
+    torch.set_num_threads(min(material.cores, MOST_THREADS))
     heads = registry.names("temporal.heads")
     for head in sorted(heads, key=lambda name: name not in ("lstm", "tcn")):
-        yield attempt({"trained": head}, partial(_compare_steps, partial(_head_step, head), device))
+        yield attempt(
+            {"trained": head}, partial(_compare_steps, partial(_head_step, material, head), device)
+        )
     for half in (False, True):
         if half and "bf16" not in material.precisions:
             continue
         told = {"trained": "teacher", "precision": "bf16" if half else "fp32"}
         step = partial(_teacher_step, material)
-        yield attempt(told, partial(_compare_steps, step, device, half))
+        # Its training says what a GPU does not repeat to the bit, and goes on.
+        yield attempt(told, partial(_compare_steps, step, device, half, repeats=False))
     for name in material.backbones:
         for part in ("last", "all"):
             step = partial(_tuned_step, material, name, part)
             told = {"trained": f"{name}, {part}"}
             yield attempt(told, partial(_compare_steps, step, device))
+    torch.set_num_threads(1)
 
 
 Step = tuple[nn.Module, Callable[[nn.Module, bool], Tensor]]
@@ -166,7 +175,10 @@ Step = tuple[nn.Module, Callable[[nn.Module, bool], Tensor]]
 
 
 def _compare_steps(
-    make: Callable[[torch.device], Step], device: torch.device, half: bool = False
+    make: Callable[[torch.device], Step],
+    device: torch.device,
+    half: bool = False,
+    repeats: bool = True,
 ) -> Row:
     wanted, found, again = (
         _step(make, own, as_half) for own, as_half in ((CPU, False), (device, half), (device, half))
@@ -181,7 +193,7 @@ def _compare_steps(
     # Adam's first step goes the same way wherever a gradient is hardly more than zero.
     ok = loss <= most and gradient <= of_gradient and after <= 100 * most
     bound = f"loss {most:g}, gradient {of_gradient:g}, loss after a step {100 * most:g}"
-    return row | {"ok": bool(ok), "bound": bound}
+    return row | {"ok": bool(ok and (same or not repeats)), "bound": bound}
 
 
 def _step(make: Callable[[torch.device], Step], device: torch.device, half: bool) -> Row:
@@ -199,14 +211,15 @@ def _step(make: Callable[[torch.device], Step], device: torch.device, half: bool
     return {"loss": float(loss.detach()), "gradient": gradient, "after": after}
 
 
-def _head_step(head: str, device: torch.device) -> Step:
+def _head_step(material: Material, head: str, device: torch.device) -> Step:
     # Devices draw other numbers for dropout.
     experiment = read_experiment({"head": head, "dropout": 0.0})
     model = SequenceModel(head, experiment.settings, 512, DAISEE_TASKS).to(device)
     random = torch.Generator().manual_seed(2)
-    embedding = torch.randn(32, 100, 512, generator=random)
-    mask = torch.rand(32, 100, generator=random) < 0.9
-    levels = torch.randint(-1, 4, (32, len(DAISEE_TASKS)), generator=random)
+    clips, frames = (8, 10) if material.small else (32, 100)
+    embedding = torch.randn(clips, frames, 512, generator=random)
+    mask = torch.rand(clips, frames, generator=random) < 0.9
+    levels = torch.randint(-1, 4, (clips, len(DAISEE_TASKS)), generator=random)
     batch = embedding.to(device), mask.to(device), levels.to(device)
     return model.train(), lambda own, _: batch_loss(own, batch, None, experiment)
 

@@ -24,9 +24,10 @@ def watch(device: torch.device) -> subprocess.Popen[str] | None:
     """
     if device.type != "cuda" or not shutil.which("nvidia-smi"):
         return None
-    own = str(torch.cuda.get_device_properties(device).uuid)
+    own = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    which = ["-i", f"GPU-{own}"] if own else []
     fields = "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"
-    command = ["nvidia-smi", *fields, "-i", f"GPU-{own}", "-lms", str(EVERY_MS)]
+    command = ["nvidia-smi", *fields, *which, "-lms", str(EVERY_MS)]
     asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def read() -> None:

@@ -67,7 +67,7 @@ class Sizes:
     sequences: tuple[int, ...] = (32, 256)
 
 
-SMALL = Sizes(2, 18, 1, 2, 0.01, (1, 2), (2,), (4,), (4,), (4,))
+SMALL = Sizes(2, 12, 1, 2, 0.01, (2,), (1,), (4,), (4,), (4,))
 """To see that all of it runs, in a minute of a CPU."""
 
 
@@ -189,7 +189,7 @@ class Material:
     def backbones(self) -> list[str]:
         """Those that are looked at: all there are, or one."""
         known = registry.names("backbones.models")
-        return ["resnet18"] if self.small else known
+        return ["fecnet"] if self.small else known
 
     @property
     def precisions(self) -> list[str]:

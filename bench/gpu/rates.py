@@ -96,8 +96,9 @@ class Way:
 
     def __init__(self, material: Material, threads: int) -> None:
         self.material, self.threads = material, threads
-        weights = material.weights(BACKBONE)
-        self.embedder = open_embedder(BACKBONE, weights, material.device, "auto", threads)
+        name = BACKBONE if BACKBONE in material.backbones else material.backbones[0]
+        weights = material.weights(name)
+        self.embedder = open_embedder(name, weights, material.device, "auto", threads)
         self.said = Said()
         logger = logging.getLogger("affectflow")
         logger.setLevel(logging.INFO)

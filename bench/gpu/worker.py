@@ -11,6 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+START = 120.0
+"""Seconds in which it has to be ready: torch is loaded, and the device begun."""
+
 GRACE = 20.0
 """Seconds that a row may take beyond its section's time, before the process is ended."""
 
@@ -40,31 +43,41 @@ class Worker:
             No row is begun after this time.
         """
         if self.process is None:
-            context = get_context("spawn")
-            self.end, theirs = context.Pipe()
-            self.process = context.Process(target=_serve, args=(theirs, self.how))
-            self.process.start()
-            theirs.close()
-        limit = time.monotonic() + seconds + GRACE
-        self.end.send((section, seconds))
-        while True:
-            try:
-                if not self.end.poll(max(limit - time.monotonic(), 0)):
-                    self.stop()
-                    yield "failed", f"ended after {seconds + GRACE:.0f} s without an answer", {}
-                    return
-                found = self.end.recv()
-            except (EOFError, OSError):
-                self.process.join(10)
-                code = self.process.exitcode
-                self.stop()
-                yield "failed", f"the process ended by itself, with code {code}", {}
+            found = self._start()
+            if found[0] == "failed":
+                yield found
                 return
+        self.end.send((section, seconds))
+        limit = time.monotonic() + seconds + GRACE
+        while True:
+            found = self._receive(limit - time.monotonic())
             yield found
             if found[0] != "row":
-                if found[0] == "failed":
-                    self.stop()  # a GPU that failed answers this process no more
                 return
+
+    def _start(self) -> Any:
+        context = get_context("spawn")
+        self.end, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, self.how))
+        self.process.start()
+        theirs.close()
+        return self._receive(START)
+
+    def _receive(self, seconds: float) -> Any:
+        """Return what the process says; if it fails, or says nothing, it is ended."""
+        found: Any
+        try:
+            if self.end.poll(max(seconds, 0)):
+                found = self.end.recv()
+            else:
+                found = "failed", "it gave no answer in time, and was ended", {}
+        except (EOFError, OSError):
+            self.process.join(10)
+            code = self.process.exitcode
+            found = "failed", f"the process ended by itself, with code {code}", {}
+        if found[0] == "failed":
+            self.stop()  # a GPU that failed answers this process no more
+        return found
 
     def stop(self) -> None:
         """End the process."""
@@ -77,7 +90,12 @@ class Worker:
 def _serve(end: Connection, how: dict[str, Any]) -> None:
     # cuBLAS reads it when it is first used, and keeps to it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    material: Any = None
+    try:
+        material = _material(how)
+        end.send(("ready",))
+    except BaseException:
+        end.send(("failed", traceback.format_exc(), {}))
+        return
     while True:
         try:
             section, seconds = end.recv()
@@ -85,8 +103,6 @@ def _serve(end: Connection, how: dict[str, Any]) -> None:
             return
         until = time.monotonic() + seconds
         try:
-            if material is None:
-                material = _material(how)
             module, _, name = section.partition(":")
             state = "done"
             for row in getattr(import_module(module), name)(material):
