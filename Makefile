@@ -6,7 +6,7 @@ FIRST := envs/own_modules_first.pth
 READY := .venv/.ready
 CORES ?= all
 
-.PHONY: demo test check bench lint lock clean
+.PHONY: demo test check bench gpu lint lock clean
 
 demo: demo/corpus/about.txt
 	$(BIN)/snakemake --cores $(CORES)
@@ -23,6 +23,10 @@ check: $(READY)
 # Against the stock pipeline; such as BENCH="--clips 12 --frames 300 --precision int8 --direct"
 bench: demo/corpus/about.txt
 	$(BIN)/python bench/speed.py $(BENCH)
+
+# Is it right on a GPU, and how fast? At most 8 minutes; such as GPU="--device cpu --small"
+gpu: $(READY)
+	$(BIN)/python bench/gpu/run.py $(GPU)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -65,7 +65,8 @@ def _gpu_is_full(error: RuntimeError) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    if isinstance(error, torch.AcceleratorError):  # other jobs may leave no room for CUDA itself
+    # Other jobs may leave no room for CUDA itself; older torch raises a plain RuntimeError then.
+    if isinstance(error, getattr(torch, "AcceleratorError", ())):
         return "out of memory" in str(error)
     return isinstance(error, torch.OutOfMemoryError)
 

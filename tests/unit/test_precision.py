@@ -52,6 +52,11 @@ def test_a_cpu_without_the_instructions_computes_in_fp32(monkeypatch: pytest.Mon
         choose("int8", CPU)
 
 
+def test_older_torch_does_not_tell_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert choose("auto", CPU) == "fp32"
+
+
 @needs_gpu
 @pytest.mark.parametrize("name", registry.names("backbones.models"))
 def test_a_gpu_says_what_a_cpu_says(name: str) -> None:

@@ -65,7 +65,8 @@ def able(device: torch.device) -> list[str]:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             found.append("bf16")
     if device.type == "cpu":
-        has = torch.cpu.get_capabilities()
+        # Older torch, as old GPUs need it, does not tell.
+        has: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         if has.get("avx512_bf16") or has.get("amx_bf16"):
             found.append("bf16")
         # Without these instructions the kernels of int8 lose sums to saturation.

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -59,6 +60,14 @@ class UnreadableError(Exception):
     """A file without a video that libav could decode."""
 
 
+def lenient(version: str) -> dict[str, Any]:
+    """Return how that PyAV takes titles in some other encoding than UTF-8: no reason to refuse.
+
+    From 19 on, which Python 3.12 gets, it always takes them, and knows no such argument.
+    """
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and find its video.
@@ -73,10 +82,9 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(
             # A whole path is none of libav's addresses (`concat:a.avi`).
             str(path.absolute()),
-            # Titles in some other encoding than UTF-8 are no reason to refuse a video.
-            metadata_errors="replace",
             # A picture `%03d.jpg` is no row of pictures.
             options={"max_pixels": str(MOST_PIXELS), "pattern_type": "none"},
+            **lenient(av.__version__),
         )
     except av.InvalidDataError as error:
         raise UnreadableError("not a video, or its head is lost") from error
