@@ -62,6 +62,8 @@ class Load:
         self.ended = time.perf_counter()
         self.wall = self.ended - self.began
         self.cores = (_worked() - self.worked) / self.wall
+        if self.device.type == "cuda":
+            self.peak = torch.cuda.max_memory_allocated(self.device)
 
     def seconds(self) -> float:
         """Return the seconds so far."""
@@ -73,7 +75,7 @@ class Load:
         if self.device.type == "cuda":
             seen = [used for when, used in SAMPLES if self.began < when <= self.ended]
             row["gpu_busy"] = sum(seen) / len(seen) if seen else None
-            row["gpu_mib"] = torch.cuda.max_memory_allocated(self.device) / 2**20
+            row["gpu_mib"] = self.peak / 2**20
         return row
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -175,20 +175,31 @@ def embed(material: Material) -> Iterator[Row]:
     """Networks on batches that lie on the device, and all of embedding from JPEG files."""
     device = material.device
     usual = choose("auto", device)
+
+    @cache
+    def embedder(name: str, precision: str) -> Embedder:
+        return open_embedder(name, material.weights(name), device, precision)
+
+    for name in material.backbones:
+        for threads in material.threads:
+            told = {"part": "files", "backbone": name, "precision": usual, "threads": threads}
+            way = partial(_files, material, embedder, name, usual, threads)
+            yield attempt(told, way)
     for batch in material.sizes.crops:
         first = batch == material.sizes.crops[0]
         for name in material.backbones:
             for precision in material.precisions if first else [usual]:
                 told = {"part": "network", "backbone": name, "precision": precision, "batch": batch}
-                yield attempt(told, partial(_forward, material, name, precision, batch))
-    for name in material.backbones:
-        for threads in material.threads:
-            told = {"part": "files", "backbone": name, "precision": usual, "threads": threads}
-            yield attempt(told, partial(_files, material, name, threads))
+                way = partial(_forward, material, embedder, name, precision, batch)
+                yield attempt(told, way)
 
 
-def _forward(material: Material, name: str, precision: str, batch: int) -> Row:
-    embedder = open_embedder(name, material.weights(name), material.device, precision)
+Opened = Callable[[str, str], Embedder]
+"""Opens a backbone in a precision, once."""
+
+
+def _forward(material: Material, opened: Opened, name: str, precision: str, batch: int) -> Row:
+    embedder = opened(name, precision)
     crops = [jpeg.decode(crop) for crop in material.some_crops(min(batch, 64))]
     pixels = stack([crops[n % len(crops)] for n in range(batch)], embedder.backbone.size)
     ready = torch.from_numpy(pixels).to(material.device)
@@ -200,9 +211,9 @@ def _forward(material: Material, name: str, precision: str, batch: int) -> Row:
     return material.pace(forward, batch, "faces")
 
 
-def _files(material: Material, name: str, threads: int) -> Row:
-    weights = material.weights(name)
-    embedder: Embedder = open_embedder(name, weights, material.device, "auto", threads)
+def _files(material: Material, opened: Opened, name: str, precision: str, threads: int) -> Row:
+    embedder = opened(name, precision)
+    embedder.threads = threads if embedder.cuda else 0
     count = 2 * embedder.batch if material.small else 8 * embedder.batch
     files = material.some_crops(count)
 
