@@ -167,7 +167,7 @@ def _by_distance(
     levels = confusion.shape[-1]
     codes = np.arange(levels, dtype=np.float64)
     distance = np.abs(codes[:, None] - codes).ravel()
-    cells = confusion.reshape(*confusion.shape[:-2], levels**2).astype(np.float64)
+    cells = confusion.reshape(*confusion.shape[:-2], levels**2).astype(np.float64, copy=False)
     total = labelled.sum(axis=-1)
     # Sum over j and k of labelled_j predicted_k (j - k)^2, multiplied out.
     chance = total * (labelled @ codes**2 + predicted @ codes**2)

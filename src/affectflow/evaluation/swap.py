@@ -33,7 +33,7 @@ LOOKS = (999, 9_999, DRAWS)
 ENOUGH = 100
 # Sums in another order differ in their last bits; what is equal but for these is as large.
 TINY = 1e-9
-_BLOCK = 5_000
+_BLOCK = 4_000
 
 
 @dataclass(frozen=True)
