@@ -114,3 +114,13 @@ def test_the_page_has_means_and_deviations_over_seeds() -> None:
     choice = choose(results, runs, "accuracy")
     html = sweep_html("s", choice, {"one": {"x": 1}}, runs, results, results.head(0))
     assert f"0.750 ± {0.5 / math.sqrt(2):.3f}" in page(html).text
+
+
+def test_the_page_says_where_an_interval_is_too_narrow() -> None:
+    # Two validation subjects: half of the resamples have one of them alone, and lack a level.
+    results = validation_results(MEMBERS, clips(), [TASK], resamples=50)
+    choice = choose(results, ONE_EACH, "macro_f1")
+    values = {member: {"x": 1} for member in MEMBERS}
+    html = sweep_html("s", choice, values, ONE_EACH, results, results.head(0))
+    assert page(html).text.count("of 50 resamples") == 3
+    assert results["p_floor"].isna().all(), "epochs and members are chosen on this split"

@@ -308,3 +308,22 @@ def test_names_fit_on_one_printable_line(name, width):
     assert drawn.isprintable()
     if len(name) <= width and name.isprintable():
         assert drawn == name
+
+
+def test_an_interval_that_is_too_narrow_is_seen_to_be():
+    # Level 1 is of one subject of eight, whom a third of the resamples lack.
+    task = Task("engagement", "ordinal", ("low", "high"))
+    clips = pd.DataFrame({"clip_id": [f"c{i}" for i in range(16)], "split": "test"})
+    clips["subject"] = [f"s{i // 2}" for i in range(16)]
+    clips["engagement"] = pd.array([1, 1, *[0] * 14], dtype="Int64")
+    own = clips.rename(columns={"engagement": "label"}).assign(task="engagement")
+    scored = evaluate(own.assign(predicted=own["label"]), clips, [task])
+    (bar,) = [
+        line
+        for line in overview.draw(results_table({"x": scored})).axes[0].lines
+        if len(line.get_xdata()) == 2
+    ]
+    assert bar.get_linestyle() == "--"  # what matplotlib calls any dashes
+    assert any("]⚠ (floor" in text for text in texts(confusion.draw(scored, "x")))
+    wide = evaluate(own.assign(predicted=own["label"]), clips, [task], resamples=0)
+    assert not any("⚠" in text for text in texts(confusion.draw(wide, "x")))

@@ -272,3 +272,14 @@ def test_equal_runs_are_equal_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     read = pd.read_csv(tmp_path / "one", dtype={"table": str})
     assert list(dict.fromkeys(read["table"])) == list(numbers.tables())
+
+
+def test_an_interval_that_is_too_narrow_says_so():
+    run = results({"experiment_3": scores(0.5)})
+    rare = run["metric"] == "f1_level_0"
+    warning = "interval from 618 of 1,000 resamples: others do not define this metric"
+    run = run.assign(ci_warning=run["ci_warning"].mask(rare, warning))
+    rows = compare(run, numbers.levels(), "daisee")
+    f1 = cell(rows, "4.4", "experiment_3", "engagement", "f1_level_0")
+    assert f1["ours_note"] == "interval from 618 of 1,000 resamples"
+    assert cell(rows, "4.4", "experiment_3", "engagement", "f1_level_1")["ours_note"] == ""
