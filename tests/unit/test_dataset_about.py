@@ -40,6 +40,8 @@ def test_the_config_goes_before_the_folders_file_and_that_before_the_layout(tmp_
         assert about(settings) == ["Forty students.", "They voted. \xff"]
         assert about({**settings, "about": "Ten\npeople.\n"}) == ["Ten people."]
         assert about({**settings, "about": " \n"}) == about(settings)
+    manifest = {"layout": "manifest", "root": None, "clips": str(tmp_path / "clips.csv")}
+    assert about(manifest)[0] == "Forty students.", "a manifest's root is its own folder"
     (tmp_path / "about.txt").write_text("a" * 10**6)
     assert len(about({"layout": "daisee", "root": str(tmp_path)})[0]) == 4000
     (tmp_path / "about.txt").write_bytes(b"\xff\xfe not UTF-8")

@@ -26,7 +26,8 @@ def about(settings: Mapping[str, Any]) -> list[str]:
     """
     if text := " ".join((settings.get("about") or "").split()):
         return [text]
-    file = Path(settings.get("root") or ".").expanduser() / FILE
+    root = settings.get("root") or Path(settings.get("clips") or ".").parent
+    file = Path(root).expanduser() / FILE
     try:
         with file.open(encoding="utf-8-sig", errors="replace") as opened:
             lines = opened.read(MOST).splitlines()
