@@ -107,6 +107,11 @@ def test_what_a_program_writes_is_read_back(
     assert [(row["clip_id"], row["path"]) for row in found] == written
 
 
+def test_a_path_is_no_number(tmp_path: Path) -> None:
+    rows = read(tmp_path / "clips.csv", "clip_id;path;mood\n1,5;0,5;0,5\n")
+    assert rows == [{"clip_id": "1,5", "path": "0,5", "mood": "0.5"}]
+
+
 def test_rows_are_numbered_as_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     path.write_text("sep=;\n\n" + PLAIN.replace(",", ";"))

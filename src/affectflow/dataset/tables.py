@@ -23,6 +23,8 @@ SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[,;]*\s*\n', re.IGNORECASE)
 """What Excel writes, and takes, as a first line that says how cells are separated."""
 COMMENT = "#"
+TEXTS = ("clipid", "subject", "split", "path")
+"""Columns that hold no numbers, whatever they look like."""
 HEADER_WITHIN = 20
 """Lines among which the header is looked for: titles and comments may stand above it."""
 Line = tuple[int, list[str]]
@@ -71,7 +73,7 @@ def read_table(path: Path, required: Sequence[str]) -> tuple[list[str], list[dic
         raise UserError(f"{path}: has a header but no row", "It needs a row per clip.")
     fitted = [_fitted(path, i, row, names, required) for i, row in body]
     columns = {
-        name: dotted(cells, certain=lines.separator == ";")
+        name: [*cells] if same_name(name) in TEXTS else dotted(cells, lines.separator == ";")
         for name, cells in zip(names, zip(*fitted, strict=True), strict=True)
         if name
     }
