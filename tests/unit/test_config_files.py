@@ -54,6 +54,8 @@ def of_file(path: Path, text: str | bytes, *entries: str) -> Study:
         ),
         ("experiments:\n  ~: {backbone: resnet18}\n", r"line 2: the key ~ is null"),
         ("? [a, b]\n: 1\n", r"line 1: a key is a list"),
+        ("group: 2024-02-31\n", r"has a value that is none: .*\n.*quotes"),
+        ("seed: !!int x\n", r"has a value that is none"),
         ("seed: 010\n", r"mine.yaml, line 1: 010 is 8 to YAML.*\n.*Write 10, or '010' in quotes"),
         ("dataset: {tasks: {a: {levels: [01, 02]}}}\n", r"line 1: 01 is 1 to YAML"),
         ("group: 1:30\n", r"line 1: 1:30 is a number to YAML.*\n.*'1:30'"),
@@ -89,6 +91,7 @@ def test_what_yaml_would_pass_over_is_told(tmp_path: Path, text: str | bytes, me
         b'{"seed":\t3}',
         b"--- # mine\nseed: 3\n...\n",
         b"a: &x {seed: 3}\n<<: *x\nb: *x\n",
+        b"a: 1e3x\n1e3y: 2\nseed: 3\n",
         b"__use_yte__: true\nseed: 3\nseed: 3\n",
         b"a: &x [*x]\nseed: 3\n",
         b"a: '010'\nb: 1_000\nc: 0\nd: -0\ne: 0.5\nseed: 3\n",
@@ -260,3 +263,15 @@ def test_every_schema_says_what_it_allows() -> None:
     for schema in every:
         if not isinstance(schema.get("type"), dict):
             assert "another value" not in allowed(schema), schema
+
+
+@given(st.text(st.sampled_from(" \t\n:-?!&*#'\"{}[],<>|%@~.012eabnoyx"), max_size=30))
+def test_whatever_the_text_a_person_is_told(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "mine.yaml"
+    path.write_text(text)
+    try:
+        check_files([path])
+    except UserError as error:
+        assert error.remedy and str(path) in str(error)

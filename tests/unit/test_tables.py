@@ -242,3 +242,17 @@ def test_a_table_of_another_name(tmp_path: Path, name: str, remedy: str) -> None
     (tmp_path / name).touch()
     with pytest.raises(UserError, match=f"no such file\n  {remedy}"):
         read_table(tmp_path / "clips.csv", REQUIRED)
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"clip_id,path\n", b"sep=;\n", b"\xff\xfe"]))
+def test_whatever_the_bytes_a_person_is_told(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "clips.csv"
+    path.write_bytes(head + data)
+    try:
+        columns, rows = read_table(path, REQUIRED)
+    except UserError as error:
+        assert error.remedy and str(path) in str(error)
+    else:
+        assert {*REQUIRED} <= {*columns} and all({*columns, ""} == {*row} for row in rows)

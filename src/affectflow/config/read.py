@@ -13,7 +13,7 @@ import yaml
 from affectflow.errors import UserError
 
 # YAML 1.1 wants a point in a float, and so does PyYAML: 1e-3 would be a text.
-FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
 OCTAL = re.compile(r"[-+]?0[0-7_]+")
 BASE_60 = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.\d*)?")
 TEMPLATE = "__use_yte__"
@@ -45,6 +45,10 @@ def read_yaml(path: Path) -> Any:
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise _not_yaml(path, error) from error
+    except ValueError as error:  # a 31st of February, !!int x
+        raise UserError(
+            f"{path}: has a value that is none: {error}", "Put a text in quotes, or mend the value."
+        ) from error
 
 
 def check_files(files: Iterable[Path]) -> None:

@@ -125,7 +125,8 @@ def _lines(path: Path, text: str, separator: str, above: int) -> list[Line]:
             "Mend its quotes, or save it again as CSV.",
         ) from error
     # Opened with another separator and saved, a whole line is one cell in quotes.
-    if lines and all(not any(row[1:]) for _, row in lines) and separator in lines[0][1][0]:
+    whole = all(not any(row[1:]) and "\n" not in row[0] for _, row in lines)
+    if lines and whole and separator in lines[0][1][0]:
         lines = [
             (i, [plain(cell) for cell in next(csv.reader([row[0]], delimiter=separator))])
             for i, row in lines
