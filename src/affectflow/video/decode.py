@@ -251,7 +251,10 @@ def promised_places(path: Path, sampling: Sampling) -> np.ndarray:
         return np.empty(0, np.int64)
     if not stamps:
         return np.empty(0, np.int64)
-    time, end, _ = frame_times(stamps, last, *steps)
+    # Packets come in another order than frames.
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    ordered = known if len(known) == len(stamps) else stamps
+    time, end, _ = frame_times(ordered, last, *steps)
     return choose(time, end, sampling)
 
 

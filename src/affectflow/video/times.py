@@ -13,8 +13,8 @@ HOUR = 3600.0
 GAP, GAP_STEPS = 5.0, 10.0
 """A frame that stays for longer than both, seconds and times the usual, is worth a word."""
 
-REORDERED, REORDERED_STEPS = 1.0, 16.0
-"""How far times may go back, seconds or frames: some files mix up those of neighbours."""
+REORDERED = 4.0
+"""How many frames' time may go back: some files mix up those of neighbours."""
 
 LEAST_STEP = 5e-4
 """Seconds between frames: 2,000 frames/s."""
@@ -63,15 +63,13 @@ def frame_times(
     declared = declared or step
     if len(stamps) > 1 and all(stamp is None for stamp in stamps):
         return _counted(len(stamps), declared, "no frame has a time")
-    filled: list[float] = []
-    for stamp in stamps:
-        filled.append(stamp if stamp is not None else filled[-1] + step if filled else 0.0)
-    times, faults = np.array(filled), []
-    jumps = _jumps(times, declared)
+    times, faults = _filled(stamps, step), []
+    usual = _usual(times, declared)
+    jumps = _jumps(times, usual)
     if len(jumps):
         moved = np.diff(times, prepend=times[0])
         by = moved[jumps[0]]
-        moved[jumps] = declared
+        moved[jumps] = usual
         times = np.cumsum(moved)
         faults.append(
             f"time jumps at {len(jumps)} frame(s), first by {by:.4g} s at frame {jumps[0]}: it "
@@ -79,7 +77,7 @@ def frame_times(
         )
     # Frames come in display order; a packed bitstream (XVID in AVI) only mixes up their stamps.
     ordered = np.sort(times)
-    if np.abs(ordered - times).max() > _most_back(declared):
+    if np.abs(ordered - times).max() > REORDERED * usual:
         faults.append("times run backwards: they are put in order")
     steps = np.diff(ordered)
     if len(steps) and np.median(steps) < LEAST_STEP:
@@ -104,16 +102,30 @@ def _counted(frames: int, step: float, why: str) -> Times:
     return Times(np.arange(frames) * step, frames * step, fault)
 
 
-def _most_back(step: float) -> float:
-    return max(REORDERED, REORDERED_STEPS * step)
+def _filled(stamps: Sequence[float | None], step: float) -> np.ndarray:
+    """Return times, those that are missing one `step` after another from one that is known."""
+    place = next((i for i, stamp in enumerate(stamps) if stamp is not None), 0)
+    last = (stamps[place] or 0.0) - (place + 1) * step
+    filled = []
+    for stamp in stamps:
+        last = last + step if stamp is None else stamp
+        filled.append(last)
+    return np.array(filled)
 
 
-def _jumps(times: np.ndarray, step: float) -> np.ndarray:
+def _usual(times: np.ndarray, declared: float) -> float:
+    """Return the usual time between frames: what is declared is wrong at times."""
+    moved = np.abs(np.diff(times))
+    usual = float(np.median(moved)) if len(moved) else declared
+    return usual if LEAST_STEP <= usual <= HOUR else declared
+
+
+def _jumps(times: np.ndarray, usual: float) -> np.ndarray:
     """Return the frames before which time jumps."""
     moved = np.diff(times)
-    back = moved < -_most_back(step)
+    back = moved < -REORDERED * usual
     # A clock that went back once is not believed when it leaps ahead.
-    most = max(GAP, GAP_STEPS * step) if back.any() else HOUR
+    most = max(GAP, GAP_STEPS * usual) if back.any() else HOUR
     return np.flatnonzero(back | (moved > most)) + 1
 
 
