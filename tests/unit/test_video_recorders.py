@@ -16,7 +16,12 @@ from av.stream import Disposition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affectflow.shards.files import open_complete
+from affectflow.shards.frames import CONTENT, iterate
 from affectflow.video.decode import plan_clip, read_clip
+from affectflow.video.direct import iter_clips
+from affectflow.video.extract import extract_shard
+from affectflow.video.jpeg import encode
 from affectflow.video.sampling import Sampling, shown_at_rate
 from affectflow.video.times import frame_times
 
@@ -184,6 +189,47 @@ def test_oblong_pixels_are_shown_square(tmp_path: Path, size: tuple[int, int], n
     rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
     assert len(columns) / len(rows) == pytest.approx(1, abs=0.03)
     assert image.shape[0] == even[1]
+
+
+def test_oblong_pixels_of_a_turned_video(tmp_path: Path) -> None:
+    """Its pixels are wide as they are stored: high as it is shown."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.sample_aspect_ratio = Fraction(2, 1)
+        stream.set_display_rotation(degrees=90, hflip=False)
+        frame = av.VideoFrame.from_ndarray(flat(99, (64, 96)), format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    (image,) = read_clip(path, EVERY).images
+    assert image.shape == (128, 96, 3)
+
+
+@pytest.mark.parametrize("asked", [{"fps": 10}, {"per_clip": 4}])
+def test_the_same_on_disk_and_right_from_the_video(tmp_path: Path, asked: dict[str, Any]) -> None:
+    write(
+        tmp_path / "fields.mp4",
+        [two_fields(i) for i in range(20)],
+        "libx264",
+        shape=Fraction(4, 3),
+        **{"x264-params": "tff=1"},
+    )
+    two_videos(tmp_path / "two.mkv", (LARGE, SMALL), (NO, DEFAULT))
+    whole = write(tmp_path / "whole.mkv", [flat(grey(i)) for i in range(20)])
+    restamped(whole, tmp_path / "clock.mkv", [1000] * 20)
+    (tmp_path / "pipe.avi").mkdir()
+    names = ["fields.mp4", "two.mkv", "clock.mkv", "pipe.avi"]
+    extract_shard([(name, name) for name in names], tmp_path, asked, tmp_path / "frames.h5")
+    direct = [*iter_clips([(name, name) for name in names], tmp_path, asked)]
+    statuses = ["ok", "several_streams", "bad_times", "undecodable"]
+    assert [clip.status for clip in direct] == statuses
+    with open_complete(tmp_path / "frames.h5", CONTENT) as file:
+        for clip, stored in zip(direct, iterate(file), strict=True):
+            assert (clip.status, clip.detail) == (stored.status, stored.detail)
+            assert clip.time.tolist() == stored.time.tolist()
+            for image, jpeg in zip(clip.images, stored.images, strict=True):
+                assert np.array_equal(encode(image), jpeg)
 
 
 def test_a_shape_that_cannot_be_is_taken_as_square(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ VIDEO_SUFFIXES = frozenset(
     }
 )  # fmt: skip
 
+PASSED_OVER = "passed_over"
+"""Audit status of a file that is no clip, whatever its name or a table says."""
+
 
 @dataclass(frozen=True)
 class Video:

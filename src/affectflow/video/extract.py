@@ -88,7 +88,11 @@ def check_root(root: Path) -> None:
     UserError
         If it isn't.
     """
-    if not root.is_dir():
+    try:
+        is_there = root.is_dir()
+    except OSError:  # nobody may look at what is above it, or the path is too long
+        is_there = False
+    if not is_there:
         raise UserError(
             f"dataset.root: the folder {root} is not there (any more)",
             "Is its file system mounted on this machine?",

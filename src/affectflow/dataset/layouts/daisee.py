@@ -20,13 +20,20 @@ from affectflow.dataset.folders import (
     shown,
     why_no_video,
 )
-from affectflow.dataset.records import SPLITS, VIDEO_SUFFIXES, AuditRow, Label, Study, Video
+from affectflow.dataset.records import (
+    PASSED_OVER,
+    SPLITS,
+    VIDEO_SUFFIXES,
+    AuditRow,
+    Label,
+    Study,
+    Video,
+)
 from affectflow.dataset.tables import level, read_table
 from affectflow.dataset.tasks import DAISEE_TASKS
 from affectflow.errors import UserError
 
 SUBJECT_DIGITS = 6
-PASSED_OVER = "passed_over"
 # Gupta et al. 2016.
 ABOUT = (
     "DAiSEE's labels are crowd votes with known noise: what onlookers thought they saw, not what "

@@ -13,7 +13,7 @@ from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.matching import refuse_lost
 from affectflow.dataset.missing import Missing
 from affectflow.dataset.paths import find_files, inside
-from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
+from affectflow.dataset.records import PASSED_OVER, SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import level, read_table
 from affectflow.dataset.tasks import Task
 from affectflow.dataset.text import beside
@@ -65,7 +65,7 @@ def read(settings: dict) -> Study:
         split = _split(path, row)
         if any(map(is_dropping, Path(wanted).parts)):
             detail = f"{where}: {row['path']} is what a system leaves beside files, not a video"
-            audit.append(AuditRow(clip, subject, split, "passed_over", detail))
+            audit.append(AuditRow(clip, subject, split, PASSED_OVER, detail))
             continue
         file = files.get(wanted)
         if file is None and clip not in videos:
