@@ -175,6 +175,18 @@ def test_trimmed_mp4_is_not_truncated(tmp_path: Path) -> None:
     assert (clip.status, clip.detail, clip.frames) == ("ok", "", 40)
 
 
+def test_a_video_of_which_little_is_shown_is_told(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "trimmed.mp4",
+        codec="libx264",
+        ticks=range(-40, 20),
+        container_options={"avoid_negative_ts": "disabled"},
+    )
+    clip = plan_clip(path, Sampling(per_clip=10))
+    assert (clip.status, clip.frames) == ("ambiguous", 20)
+    assert clip.detail == "the file's edit list shows 20 of its 60 frames"
+
+
 def test_truncated(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.avi", 60, g="1")
     cut = tmp_path / "cut.avi"

@@ -222,7 +222,7 @@ def test_the_same_on_disk_and_right_from_the_video(tmp_path: Path, asked: dict[s
     names = ["fields.mp4", "two.mkv", "clock.mkv", "pipe.avi"]
     extract_shard([(name, name) for name in names], tmp_path, asked, tmp_path / "frames.h5")
     direct = [*iter_clips([(name, name) for name in names], tmp_path, asked)]
-    statuses = ["ok", "several_streams", "bad_times", "undecodable"]
+    statuses = ["ok", "ambiguous", "bad_times", "undecodable"]
     assert [clip.status for clip in direct] == statuses
     with open_complete(tmp_path / "frames.h5", CONTENT) as file:
         for clip, stored in zip(direct, iterate(file), strict=True):
@@ -321,7 +321,7 @@ def test_of_two_videos_the_default_one(
 ) -> None:
     clip = read_clip(two_videos(tmp_path / "clip.mkv", sizes, dispositions), Sampling(per_clip=20))
     assert shades(clip.images) == pytest.approx([grey(used)] * 20, abs=4)
-    assert clip.status == "several_streams"
+    assert clip.status == "ambiguous"
     width, height = sizes[used - 1]
     assert clip.detail.startswith(f"2 video streams: #{used - 1} ({width} x {height}) is used")
 

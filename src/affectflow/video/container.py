@@ -160,7 +160,11 @@ def remarks(container: InputContainer, stream: VideoStream) -> str:
     odd = ""
     if shape is not None and usable_shape(shape) != shape:
         odd = f"pixels of {shape.numerator}:{shape.denominator} are taken as square"
-    return "; ".join(filter(None, (several, odd)))
+    shown, stored = declared(container, stream), stream.frames
+    hidden = ""
+    if 0 < 2 * shown < stored:
+        hidden = f"the file's edit list shows {shown} of its {stored} frames"
+    return "; ".join(filter(None, (several, odd, hidden)))
 
 
 def pixel_shape(stream: VideoStream) -> Fraction | None:

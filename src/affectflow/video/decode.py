@@ -35,7 +35,7 @@ from affectflow.video.pixels import Upright
 from affectflow.video.sampling import Sampling, choose
 from affectflow.video.times import frame_times
 
-Status = Literal["ok", "several_streams", "bad_times", "short", "truncated", "undecodable"]
+Status = Literal["ok", "ambiguous", "bad_times", "short", "truncated", "undecodable"]
 Made = TypeVar("Made")
 
 UNREADABLE = (UnreadableError, av.FFmpegError, ArithmeticError, ValueError, MemoryError)
@@ -71,7 +71,7 @@ class ClipPlan:
     status : str
         The first that holds of ``undecodable``: no frame decodes; ``truncated``: the file declares
         frames, or holds packets, that do not decode, or not whole; ``short``: fewer frames than
-        asked for; ``bad_times``: times that can't be right; ``several_streams``: more than one
+        asked for; ``bad_times``: times that can't be right; ``ambiguous``: more than one
         video, or another choice that the file left; ``ok``.
     detail : str
         Why, for people, also of those that hold beside it; empty where status is ``ok``.
@@ -285,7 +285,7 @@ def _state(
     status: Status = "ok"
     lost = few = ""
     if chosen:
-        status = "several_streams"
+        status = "ambiguous"
     if fault:
         status = "bad_times"
     if sampling.per_clip is not None and frames < sampling.per_clip:
