@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from av.filter import Graph
 from av.stream import Disposition
-from hypothesis import given
-from hypothesis import strategies as st
 
 from affectflow.shards.files import open_complete
 from affectflow.shards.frames import CONTENT, iterate
@@ -22,11 +20,9 @@ from affectflow.video.decode import plan_clip, read_clip
 from affectflow.video.direct import iter_clips
 from affectflow.video.extract import extract_shard
 from affectflow.video.jpeg import encode
-from affectflow.video.sampling import Sampling, shown_at_rate
-from affectflow.video.times import frame_times
+from affectflow.video.sampling import Sampling
 
 EVERY = Sampling(per_clip=10_000)
-THIRTY = [i / 30 for i in range(300)]
 
 
 def grey(number: int) -> int:
@@ -78,70 +74,6 @@ def restamped(source: Path, target: Path, stamps: Sequence[int]) -> Path:
 
 def shades(images: Sequence[np.ndarray]) -> list[int]:
     return [int(np.median(image)) for image in images]
-
-
-CLOCKS = {
-    "equal": [5.0] * 300,
-    "none": [None] * 300,
-    "decreasing": THIRTY[::-1],
-    "starts below zero": [time - 7 for time in THIRTY],
-    "one leaps to the epoch": [*THIRTY[:100], 1.7e9, *THIRTY[101:]],
-    "one leaps by half an hour": [*THIRTY[:100], 1800.0, *THIRTY[101:]],
-    "set to the epoch on the way": [time + 1.7e9 * (i > 99) for i, time in enumerate(THIRTY)],
-    "set back to zero": [*THIRTY[:150], *THIRTY[:150]],
-    "set back by half a second": [time - 0.5 * (i > 149) for i, time in enumerate(THIRTY)],
-    "begins without": [None] * 5 + THIRTY[5:],
-    "wraps": [95443.7 - 4 + time - 95443.7 * (i > 119) for i, time in enumerate(THIRTY)],
-    "starts at the epoch": [1.7e9, *THIRTY[1:]],
-    "neighbours mixed up": [THIRTY[i ^ 1] for i in range(300)],
-    "in pairs": [THIRTY[i - i % 2] for i in range(300)],
-    "nanoseconds": [i * 1e-9 for i in range(300)],
-    "some missing": [None if i % 3 else time for i, time in enumerate(THIRTY)],
-}
-SOUND = {"starts below zero", "begins without", "neighbours mixed up", "some missing"}
-
-
-@pytest.mark.parametrize("clock", CLOCKS)
-def test_a_clock_that_cannot_be_right_loses_no_frame(clock: str) -> None:
-    times = frame_times(CLOCKS[clock], 1 / 30, 1 / 30)
-    assert len(times.time) == 300
-    assert times.time[0] == 0 and (np.diff(times.time) >= 0).all()
-    assert times.end == pytest.approx(10, abs=0.1)
-    assert len(shown_at_rate(times.time, times.end, 10)) == pytest.approx(100, abs=2)
-    assert len(shown_at_rate(times.time, times.end, 30)) == pytest.approx(300, abs=4)
-    assert bool(times.fault) == (clock not in SOUND)
-
-
-def test_a_gap_is_told_and_kept() -> None:
-    times = frame_times([*THIRTY[:100], *(time + 60 for time in THIRTY[100:])], 1 / 30, 1 / 30)
-    assert times.end == pytest.approx(70)
-    assert times.fault == "no frame for 60.0 s after 3.3 s"
-    assert len(shown_at_rate(times.time, times.end, 30)) == 300
-    a_frame_a_minute = frame_times([60.0 * i for i in range(20)], 60.0, 60.0)
-    assert (a_frame_a_minute.end, a_frame_a_minute.fault) == (1200, "")
-
-
-@given(
-    st.lists(st.one_of(st.none(), st.floats(-1e12, 1e12)), min_size=1, max_size=50),
-    st.one_of(st.none(), st.floats(-1e12, 1e12)),
-    st.floats(1e-3, 3600),
-    st.floats(1e-3, 1e6),
-)
-def test_any_clock_gives_times_in_order(
-    stamps: list[float | None], last: float | None, step: float, fps: float
-) -> None:
-    times = frame_times(stamps, last, step)
-    assert times.time[0] == 0 and (np.diff(times.time) >= 0).all()
-    assert times.time[-1] <= times.end < np.inf
-    chosen = shown_at_rate(times.time, times.end, fps)
-    assert 1 <= len(chosen) <= len(stamps) and (np.diff(chosen) > 0).all()
-
-
-def test_sound_times_are_kept_to_the_bit() -> None:
-    stamps = (17.25 + np.arange(300) / 30).tolist()
-    times = frame_times(stamps, 1 / 30, 1 / 30)
-    assert (times.time == np.array(stamps) - 17.25).all()
-    assert times.end == times.time[-1] + 1 / 30
 
 
 @pytest.mark.parametrize(
@@ -440,47 +372,3 @@ def test_a_video_that_changes_its_size(tmp_path: Path) -> None:
     assert clip.frames == 19
     assert np.diff(clip.time) == pytest.approx(np.full(18, 1 / 30), abs=0.035)
     assert clip.duration == pytest.approx(20 / 30, abs=0.07)
-
-
-@pytest.mark.parametrize("name", ["%03d.avi", "concat:a.avi", "a|b?c#d%20e.avi", "-x\n[1]*.avi"])
-def test_names_that_mean_something_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    write(tmp_path / "plain.avi", [flat(77)] * 3).rename(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    clip = read_clip(Path(name), Sampling(per_clip=3))
-    assert (clip.status, clip.frames) == ("ok", 3)
-
-
-def test_a_picture_is_itself_whatever_its_name(tmp_path: Path) -> None:
-    import cv2
-
-    for name, shade in (("a%03d.jpg", 50), ("a001.jpg", 200)):
-        cv2.imwrite(str(tmp_path / name), flat(shade))
-    clip = read_clip(tmp_path / "a%03d.jpg", EVERY)
-    assert shades(clip.images) == pytest.approx([50], abs=2)
-
-
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    import os
-    import socket
-
-    os.mkfifo(tmp_path / "pipe.avi")
-    (tmp_path / "loop.avi").symlink_to("loop.avi")
-    (tmp_path / "gone.avi").symlink_to("nowhere.avi")
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(tmp_path / "s.avi"))
-    expected = {
-        "pipe.avi": "a pipe, socket or device",
-        "s.avi": "a pipe, socket or device",
-        "loop.avi": "symbolic links",
-        "gone.avi": "a link to a file that is not there",
-        "x" * 300 + ".avi": "too long",
-        "x/" * 3000 + "a.avi": "too long",
-        "nul\0.avi": "null",
-    }
-    with listening:
-        for name, why in expected.items():
-            clip = plan_clip(tmp_path / name, Sampling(fps=10))
-            assert clip.status == "undecodable"
-            assert why in clip.detail

@@ -79,3 +79,23 @@ def test_sampling_wants_exactly_one_positive_number(settings: dict[str, float]) 
 def test_sampling_reads_its_section() -> None:
     section = {"per_clip": None, "fps": 10, "jpeg_quality": 95}
     assert Sampling.from_settings(section) == Sampling(fps=10)
+
+
+@given(
+    st.lists(st.integers(0, 3000), min_size=1, max_size=60),
+    st.sampled_from([0.5, 1, 2, 7, 10, 15, 25, 29.97, 30, 60, 100, 1000]),
+    st.sampled_from([0.0, 0.1, 17.3, 1e6]),
+)
+def test_rate_asks_each_tick_one_by_one(stamps: list[int], fps: float, start: float) -> None:
+    """However many ticks there are, the frames are those that ticks in a list would give."""
+    times = start + np.sort(stamps) / 1000
+    end = times[-1] + 1 / 30
+    ticks = times[0] + np.arange(max(int(np.ceil((end - times[0] - TIMER) * fps)), 1)) / fps
+    asked = np.unique(np.searchsorted(times, ticks + TIMER, side="right") - 1)
+    assert shown_at_rate(times, end, fps).tolist() == asked.tolist()
+
+
+def test_a_clock_set_to_the_epoch_takes_no_memory() -> None:
+    times = np.array([0, 0.1, 1.7e9, 1.7e9 + 0.1])
+    assert shown_at_rate(times, times[-1] + 0.1, 10).tolist() == [0, 1, 2, 3]
+    assert shown_at_rate(times, times[-1] + 0.1, 1e300).tolist() == [0, 1, 2, 3]
