@@ -126,6 +126,8 @@ def _check_splits(study: Study, found: index.Index) -> None:
 
 def _check_labels(study: Study, found: index.Index) -> None:
     if not study.asked.trained:
+        for line in coverage.without_videos(found):
+            log.warning("warning: dataset: %s", line)
         return
     coverage.check_matches(found)
     folded = all(run["fold"] for run in study.asked.trained.values())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from needs import lacking
 
+from affectflow.dataset.coverage import without_videos
 from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.index import Index, build_index, write_index
 from affectflow.errors import UserError
@@ -134,6 +135,12 @@ def test_two_folders_that_differ_in_capitals(root: Path) -> None:
     (root / "DataSet" / "train" / "110001").mkdir()
     with pytest.raises(UserError, match="has both Train and train"):
         index(root)
+
+
+def test_a_split_without_videos_is_told_also_without_experiments(root: Path) -> None:
+    shutil.rmtree(root / "DataSet" / "Validation")
+    (line,) = without_videos(index(root))
+    assert line.startswith("validation: has 1 label(s) and no video under")
 
 
 @pytest.fixture

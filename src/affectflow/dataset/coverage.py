@@ -41,6 +41,16 @@ def check_matches(index: Index) -> None:
         )
 
 
+def without_videos(index: Index) -> list[str]:
+    """Return a line for each split that has labels and no video."""
+    lines = []
+    for split in SPLITS:
+        clips = [clip for clip in index.clips if clip.split == split]
+        if clips and not any(clip.path for clip in clips):
+            lines.append(f"{split}: has {len(clips):,} label(s) and no video under {index.root}")
+    return lines
+
+
 def check_trained(index: Index, splits: Collection[str]) -> None:
     """Raise UserError where no clip of these splits, of which a model learns, has a label."""
     clips = [clip for clip in index.clips if clip.split in splits and clip.path]
