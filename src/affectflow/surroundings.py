@@ -100,5 +100,9 @@ def use_writable_places(spare: Path) -> list[str]:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return a folder, or the nearest one above it that exists: there it would be made."""
-    return next((place for place in (folder, *folder.parents) if place.exists()), Path.cwd())
+    """Return a folder, or the nearest one above it that exists: there it would be made.
+
+    A link that leads nowhere is in the way.
+    """
+    places = (folder, *folder.parents)
+    return next((place for place in places if place.exists() or place.is_symlink()), Path.cwd())

@@ -91,7 +91,7 @@ def test_places_that_can_be_written_to_stay(
     assert [path.name for path in tmp_path.iterdir()] == ["a"], "nothing is made"
 
 
-@pytest.mark.parametrize("kind", ["full", "gone", "a file", "where nothing can be made"])
+@pytest.mark.parametrize("kind", ["full", "gone", "a file", "a link", "where nothing can be made"])
 def test_others_are_replaced(
     tmp_path: Path, small_disk: Callable[[Path, int], None], kind: str
 ) -> None:
@@ -101,6 +101,8 @@ def test_others_are_replaced(
         small_disk(place, 2**16)
     elif kind == "a file":
         place.touch()
+    elif kind == "a link":
+        place.symlink_to("/nowhere/at/all")
     elif kind != "gone":
         place = Path("/proc/sys")
     os.environ["TMPDIR"] = str(place)

@@ -29,13 +29,12 @@ def study(small_corpus: Path, tmp_path: Path) -> Study:
 
 def spoil(kind: str, place: Path, command: list[str], **environment: str) -> Run:
     """Run a command that finds a place full, read-only or gone, and nobody else does."""
+    apart = ["unshare", "--mount"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        lacking("no disks can be mounted here")
     given = [f"{name}={value}" for name, value in environment.items()]
     script = f'{KINDS[kind]}; exec env "$@"'
-    wrapped = ["unshare", "--mount", "sh", "-c", script, "sh", f"PLACE={place}", *given]
-    wrapped = ["env", f"PLACE={place}", *wrapped]
-    if subprocess.run([*wrapped[:5], "true"], capture_output=True, check=False).returncode:
-        lacking("no disks can be mounted here")
-    return finish([*wrapped, *command])
+    return finish(["env", f"PLACE={place}", *apart, "sh", "-c", script, "sh", *given, *command])
 
 
 @pytest.mark.parametrize("kind", KINDS)
