@@ -1,6 +1,12 @@
+import logging
+
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+# Snakemake's own log may lie on a disk that is full; common.smk says so, without a traceback for
+# each line that was to be logged.
+logging.raiseExceptions = False
 
 
 configfile: f"{workflow.current_basedir}/config/config.yaml"

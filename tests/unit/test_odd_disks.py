@@ -84,7 +84,8 @@ import os, sys
 from pathlib import Path
 from affectflow.provenance import access
 group = int(sys.argv[2]) if sys.argv[2] else None
-print(access.restrict([Path(sys.argv[1])], group, required=sys.argv[3] == "required"))
+folders = [Path(sys.argv[1]), *map(Path, sys.argv[4:])]
+print(access.restrict(folders, group, required=sys.argv[3] == "required"))
 """
 
 
@@ -94,7 +95,7 @@ def test_a_folder_that_others_can_look_into_is_refused(
 ) -> None:
     tmp_path.chmod(0o755)
     done = run(library, odd, RESTRICT, str(tmp_path), "", "required")
-    said = f"UserError: {tmp_path}: others can't be kept out of it: its mode stays 0755"
+    said = f"others can't be kept out of {tmp_path} (mode 0755): the file system"
     assert said in done.stderr
     assert "private: preferred" in done.stderr
 
@@ -102,8 +103,8 @@ def test_a_folder_that_others_can_look_into_is_refused(
 @pytest.mark.parametrize("odd", ["chmod-refused", "chmod-forgotten"])
 def test_or_told_once_where_the_config_allows_it(library: Path, tmp_path: Path, odd: str) -> None:
     tmp_path.chmod(0o755)
-    (tmp_path / "a").mkdir()
-    done = run(library, odd, RESTRICT, str(tmp_path), "", "preferred")
+    (tmp_path / "a").mkdir(mode=0o755)
+    done = run(library, odd, RESTRICT, str(tmp_path), "", "preferred", str(tmp_path / "a"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("others can't be kept out") == 1
 

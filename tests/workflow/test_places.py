@@ -82,7 +82,7 @@ def test_nobody_can_be_kept_out(study: Study, tmp_path: Path) -> None:
     command = ["env", *odd, *study.command("results/dataset/clips.csv")]
     run = finish(command)
     assert run.code == 1
-    assert "results: others can't be kept out of it: its mode stays 0755" in run.out
+    assert f"others can't be kept out of {study.folder}/results (mode 0755)" in run.out
     assert "private: preferred" in run.out
     assert "Traceback" not in run.out
     assert not list((study.folder / "results").iterdir())

@@ -52,6 +52,11 @@ CONFIG_FILES = [
 try:
     if workflow.is_main_process:
         preflight.check_folders()
+except UserError as error:
+    # Not Snakemake's to tell: its own log may lie on the disk that is full.
+    sys.exit(f"\nerror: {error}")
+
+try:
     for change in surroundings.use_writable_places(Path(".snakemake").absolute()):
         print(f"warning: {change}", file=sys.stderr)
     STUDY = read_study(

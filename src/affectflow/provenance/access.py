@@ -64,7 +64,7 @@ def restrict(folders: Iterable[Path], group: int | None, required: bool = True) 
     Returns
     -------
     list of str
-        What could not be had, in words.
+        What could not be had, in words: a line for each kind of problem, not for each folder.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def restrict(folders: Iterable[Path], group: int | None, required: bool = True) 
         If a folder can't be made, or others can look into it and privacy is required.
     """
     folder_mode = 0o700 if group is None else 0o2750
-    problems = []
+    open_to_all, closed_to_group = [], []
     for given in folders:
         try:
             given.mkdir(parents=True, exist_ok=True)
@@ -88,23 +88,26 @@ def restrict(folders: Iterable[Path], group: int | None, required: bool = True) 
             ) from error
         mode = stat.S_IMODE(now.st_mode)
         if mode & (OTHERS if group == now.st_gid else GROUPS):
-            problem = (
-                f"{folder}: others can't be kept out of it: its mode stays {mode:04o}, its file "
-                "system or its owner allows no other"
-            )
-            if required:
-                raise UserError(
-                    problem,
-                    "Faces are personal data. Choose a folder on another file system with "
-                    "snakemake --directory DIR; or, if all who can reach this one may see them, "
-                    "set private: preferred in the config.",
-                )
-            problems.append(problem)
+            open_to_all.append(f"{folder} (mode {mode:04o})")
         elif group is not None and (now.st_gid != group or mode & 0o2050 != 0o2050):
-            problems.append(
-                f"{folder}: can't be given to the group of the config: its mode stays {mode:04o}, "
-                f"its group {now.st_gid}. Its members may find files that they can't read."
+            closed_to_group.append(f"{folder} (mode {mode:04o}, group {now.st_gid})")
+    problems = []
+    if open_to_all:
+        problems.append(
+            f"others can't be kept out of {', '.join(open_to_all)}: the file system, or the "
+            "folder's owner, allows no other mode"
+        )
+        if required:
+            raise UserError(
+                problems[0],
+                "Faces are personal data. Choose a folder on another file system with "
+                "snakemake --directory DIR; or, if all who can reach this one may see them, "
+                "set private: preferred in the config.",
             )
+    if closed_to_group:
+        problems.append(
+            f"the config's group may not be able to read what lies in {', '.join(closed_to_group)}"
+        )
     return problems
 
 
