@@ -149,7 +149,7 @@ def steps(material: Material) -> Iterator[Row]:
     """Compare one step of training: the loss, its gradients, and the loss after Adam's step."""
     device = material.device
     # The CPU has most of the work.
-    torch.set_num_threads(min(material.cores, MOST_THREADS))
+    torch.set_num_threads(1 if material.small else min(material.cores, MOST_THREADS))
     heads = registry.names("temporal.heads")
     for head in sorted(heads, key=lambda name: name not in ("lstm", "tcn")):
         yield attempt(

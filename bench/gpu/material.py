@@ -67,7 +67,7 @@ class Sizes:
     sequences: tuple[int, ...] = (32, 256)
 
 
-SMALL = Sizes(2, 12, 1, 2, 0.01, (2,), (1,), (4,), (4,), (4,))
+SMALL = Sizes(2, 12, 1, 1, 0.01, (2,), (1,), (4,), (4,), (4,))
 """To see that all of it runs, in a minute of a CPU."""
 
 

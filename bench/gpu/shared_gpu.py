@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from load import Load
 
+from affectflow.commandline import keep_freed_memory, limit_threads
+
 START = 120.0
 """Seconds that a process may take until it is ready."""
 
@@ -70,7 +72,8 @@ def _look(
 
     try:
         folder, device, *rest = given
-        torch.set_num_threads(1)
+        limit_threads(1)
+        keep_freed_memory()
         way = Way(Material(folder, torch.device(device), *rest), threads)
         way.run(1)
         end.send("ready")

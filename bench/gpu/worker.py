@@ -44,7 +44,7 @@ class Worker:
         """
         if self.process is None:
             found = self._start()
-            if found[0] == "failed":
+            if found[0] != "ready":
                 yield found
                 return
         self.end.send((section, seconds))
@@ -70,12 +70,12 @@ class Worker:
             if self.end.poll(max(seconds, 0)):
                 found = self.end.recv()
             else:
-                found = "failed", "it gave no answer in time, and was ended", {}
+                found = "cut short", "it gave no answer in time, and was ended", {}
         except (EOFError, OSError):
             self.process.join(10)
             code = self.process.exitcode
             found = "failed", f"the process ended by itself, with code {code}", {}
-        if found[0] == "failed":
+        if found[0] == "failed" or (found[0] == "cut short" and found[1]):
             self.stop()  # a GPU that failed answers this process no more
         return found
 

@@ -71,7 +71,7 @@ def test_each_stage_has_a_rate(finished: tuple[Path, str]) -> None:
             assert max(row.get("frames_per_s", 0), row.get("faces_per_s", 0)) > 0
             assert row["cores_busy"] > 0 and "error" not in row
     one, several = sections["whole"]["rows"]
-    assert one["frames"] == several["frames"] == 24
+    assert one["frames"] == several["frames"] == 12
     assert 0 < one["detect_device_busy"] <= 1.01 and 0 < one["embed_device_busy"] <= 1.01
 
 
@@ -208,4 +208,4 @@ def test_a_process_that_dies_or_hangs_is_replaced(tmp_path: Path) -> None:
     assert works[0] == again[0] == ["row", {"threads": [1]}] and again[-1][0] == "done"
     assert dies[0] == ["row", {"row": 1}] and "ended by itself, with code 3" in dies[-1][1]
     assert lasts[-1][0] == "cut short" and len(lasts) < 30
-    assert hangs[-1][0] == "failed" and "no answer in time" in hangs[-1][1]
+    assert hangs[-1][0] == "cut short" and "no answer in time" in hangs[-1][1]
