@@ -1,7 +1,6 @@
 import logging
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +25,7 @@ from affectflow.evaluation.tables import write_results
 from affectflow.figures.leaks import leaks_html
 from affectflow.figures.table import MOST_ROWS
 from affectflow.shards.embeddings import join, open_joined
+from affectflow.shards.several import JoinedRows
 
 SUBJECTS = {"train": 8, "validation": 3, "test": 4}
 
@@ -343,7 +343,7 @@ def test_joined_shards_in_another_order_than_the_table(tmp_path):
         {"clip_id": list("abcd"), "subject": list("wxyz"), "split": ["train"] * 2 + ["test"] * 2}
     )
     with open_joined(tmp_path / "joined.h5") as (embedding, mask, clip_id):
-        assert isinstance(embedding, h5py.Dataset)
+        assert isinstance(embedding, JoinedRows)
         found = find_leaks(embedding, mask, clip_id, clips)
     # b has three frames with a face, d two.
     assert found.rows["verdict"].to_list() == [NOT_FLAGGED] * 2

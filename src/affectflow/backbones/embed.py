@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from affectflow.backbones.embedder import Embedder
@@ -19,8 +16,10 @@ from affectflow.errors import UserError
 from affectflow.joblog import frames_line
 from affectflow.shards.embeddings import CONTENT as EMBEDDINGS
 from affectflow.shards.embeddings import embedding_rows
-from affectflow.shards.faces import CONTENT as FACES
-from affectflow.shards.files import create, open_complete, sealed_sha256, texts
+from affectflow.shards.faces import FoundFaces, read_faces
+from affectflow.shards.files import create
+from affectflow.shards.origin import faces_origin
+from affectflow.shards.several import Shards
 
 log = logging.getLogger(__name__)
 
@@ -60,57 +59,60 @@ def embed_shards(faces: Sequence[Path], embedder: Embedder, target: Path, code: 
     """
     name, dim = embedder.said["backbone"], embedder.backbone.dim
     began, frames = time.monotonic(), 0
-    with ExitStack() as stack:
-        sources = [stack.enter_context(open_complete(path, FACES)) for path in faces]
+    found = [read_faces(path) for path in faces]
+    seals = [own.seal for own in found]
+    with Shards(faces, seals) as shards:
         made_by: dict[str, Any] = {
             **embedder.said,
-            "faces": [sealed_sha256(path) for path in faces],
+            "faces": seals,
+            "faces_made_by": faces_origin([own.made_by for own in found]),
             "code": code,
         }
         if embedder.exact:
-            made_by["cosine_to_fp32"] = _compare(embedder, embedder.exact, [*_sample(sources)])
-        out = stack.enter_context(create(target, EMBEDDINGS, made_by))
-        width = max(source["mask"].shape[1] for source in sources)
-        rows = embedding_rows(out, width, dim)
-        embedded = embedder.embed_files(chain.from_iterable(map(_files, sources)))
-        for source in sources:
-            clips = texts(source["clip_id"]), source["frame_index"][:], source["mask"][:]
-            for clip_id, frame_index, padded in zip(*clips, strict=True):
-                mask = padded[: np.count_nonzero(frame_index >= 0)]
-                embedding = np.zeros((len(mask), dim), np.float32)
-                for place in np.flatnonzero(mask):
-                    embedding[place] = next(embedded)
-                if not np.abs(embedding).max(initial=0) <= HALF:
-                    raise UserError(
-                        f"{name}: an embedding of clip {clip_id} is beyond float16's {HALF:.0f}",
-                        f"Check backbones.{name}.weights: trained weights give small numbers.",
-                    )
-                rows.append({"clip_id": clip_id}, {"embedding": embedding, "mask": mask})
-                frames += int(mask.sum())
+            sample = [*_sample(found, shards)]
+            made_by["cosine_to_fp32"] = _compare(embedder, embedder.exact, sample)
+        width = max(own.mask.shape[1] for own in found)
+        embedded = embedder.embed_files(_files(found, shards))
+        with create(target, EMBEDDINGS, made_by) as out:
+            rows = embedding_rows(out, width, dim)
+            for own in found:
+                for clip_id, count, padded in zip(own.clip_id, own.counts, own.mask, strict=True):
+                    embedding = np.zeros((count, dim), np.float32)
+                    for place in np.flatnonzero(padded[:count]):
+                        embedding[place] = next(embedded)
+                    if not np.abs(embedding).max(initial=0) <= HALF:
+                        raise UserError(
+                            f"{name}: an embedding of clip {clip_id} is beyond float16's "
+                            f"{HALF:.0f}",
+                            f"Check backbones.{name}.weights: trained weights give small numbers.",
+                        )
+                    values = {"embedding": embedding, "mask": padded[:count]}
+                    rows.append({"clip_id": clip_id}, values)
+                    frames += int(padded[:count].sum())
     seconds, device = time.monotonic() - began, str(embedder.device)
     log.info(frames_line(frames, seconds, device, busy=embedder.busy.seconds))
 
 
-def _files(source: h5py.File) -> Iterator[np.ndarray]:
-    """Yield the crops of a shard, as JPEG files."""
-    for row in range(len(source["mask"])):
-        mask = source["mask"][row]
-        for start in range(0, len(mask), READ):
-            part = slice(start, start + READ)
-            if mask[part].any():
-                yield from source["crop"][row, part][mask[part]]
+def _files(found: Sequence[FoundFaces], shards: Shards) -> Iterator[np.ndarray]:
+    """Yield the crops of shards, as JPEG files."""
+    for shard, faces in enumerate(found):
+        for row, mask in enumerate(faces.mask):
+            for start in range(0, len(mask), READ):
+                part = slice(start, start + READ)
+                if mask[part].any():
+                    yield from shards.read(shard, "crop", (row, part))[mask[part]]
 
 
-def _sample(sources: Sequence[h5py.File]) -> Iterator[np.ndarray]:
+def _sample(found: Sequence[FoundFaces], shards: Shards) -> Iterator[np.ndarray]:
     """Yield crops from all over the shards, as JPEG files."""
     places = [
-        (source, row, frame)
-        for source in sources
-        for row, frame in np.argwhere(source["mask"][:]).tolist()
+        (shard, row, frame)
+        for shard, faces in enumerate(found)
+        for row, frame in np.argwhere(faces.mask).tolist()
     ]
     chosen = np.linspace(0, len(places) - 1, min(SAMPLE, len(places))).astype(int)
-    for source, row, frame in (places[i] for i in chosen):
-        yield source["crop"][row, frame]
+    for shard, row, frame in (places[i] for i in chosen):
+        yield shards.read(shard, "crop", (row, frame))
 
 
 def _compare(embedder: Embedder, exact: Embedder, sample: list[np.ndarray]) -> list[float]:

@@ -42,6 +42,7 @@ import pandas
 from numpy.typing import NDArray
 
 from affectflow.dataset.records import SPLITS
+from affectflow.shards.several import JoinedRows
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class ClipVectors:
 
 
 def find_leaks(
-    embedding: NDArray[np.float16] | h5py.Dataset,
+    embedding: NDArray[np.float16] | h5py.Dataset | JoinedRows,
     mask: NDArray[np.bool_] | h5py.Dataset,
     clip_id: Sequence[str],
     clips: pandas.DataFrame,
@@ -174,7 +175,8 @@ def find_leaks(
 
 
 def clip_vectors(
-    embedding: NDArray[np.float16] | h5py.Dataset, mask: NDArray[np.bool_] | h5py.Dataset
+    embedding: NDArray[np.float16] | h5py.Dataset | JoinedRows,
+    mask: NDArray[np.bool_] | h5py.Dataset,
 ) -> ClipVectors:
     """Reduce each clip to one vector, reading a bounded number of bytes at a time.
 

@@ -20,6 +20,7 @@ from affectflow.faces.detection import Detections, Detector
 from affectflow.joblog import frames_line
 from affectflow.shards.faces import CONTENT, face_rows
 from affectflow.shards.files import create, open_complete, sealed_sha256
+from affectflow.shards.files import made_by as origin_of
 from affectflow.shards.frames import CONTENT as FRAMES
 from affectflow.shards.frames import Frames, iterate
 from affectflow.video import jpeg, nvjpeg
@@ -63,7 +64,8 @@ def detect_shard(
     """
     with open_complete(frames, FRAMES) as source:
         decode, decoder = _decoder(settings.get("decode", "cpu"), device, threads)
-        made_by = {"code": code, "frames": sealed_sha256(frames)} | decoder
+        sampling = origin_of(source).get("frames")
+        made_by = {"code": code, "frames": sealed_sha256(frames), "sampling": sampling} | decoder
         width = source["frame_index"].shape[1]
         _detect(iterate(source), width, settings, device, target, made_by, threads, decode)
 
@@ -98,7 +100,7 @@ def detect_in_videos(
     ahead_of_gpu = threads if device.type == "cuda" else 0
     clips = iter_clips(videos, root, frames, ahead_of_gpu)
     decode, _ = _decoder("cpu", device, threads)
-    made_by = {"code": code, "frames": dict(frames)}
+    made_by = {"code": code, "sampling": dict(frames)}
     width = frames.get("per_clip") or 0
     _detect(clips, width, settings, device, target, made_by, threads, decode)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from affectflow.figures.style import BLUE, ORANGE, VERMILLION, panels, plain, say, styled
 from affectflow.published import similarity as published
+from affectflow.shards.several import JoinedRows
 
 BLOCK = 64  # clips in memory at a time
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -46,7 +47,7 @@ class Similarity:
 
 
 def frame_similarity(
-    embedding: NDArray[np.floating] | h5py.Dataset,
+    embedding: NDArray[np.floating] | h5py.Dataset | JoinedRows,
     mask: NDArray[np.bool_] | h5py.Dataset,
     samples: int = 10,
     counts: NDArray[np.int64] | None = None,

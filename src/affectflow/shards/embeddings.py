@@ -7,7 +7,9 @@ was found, or the clip has no such frame), `frames` (clips,) int64, how many the
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,11 @@ import numpy as np
 
 from affectflow.errors import UserError
 from affectflow.shards.files import TEXT, create, made_by, open_complete, sealed_sha256, texts
-from affectflow.shards.rows import ClipRows
+from affectflow.shards.origin import agreed, differences
+from affectflow.shards.rows import PACKED, ClipRows
+from affectflow.shards.several import JoinedRows, Shards
+
+log = logging.getLogger(__name__)
 
 CONTENT = "embeddings"
 
@@ -43,7 +49,7 @@ def embedding_rows(file: h5py.File, frames: int, dim: int) -> EmbeddingRows:
     return EmbeddingRows(file, frames, dim)
 
 
-def frame_counts(embedding: h5py.Dataset) -> np.ndarray:
+def frame_counts(embedding: h5py.Dataset | JoinedRows) -> np.ndarray:
     """Return how many frames each clip has, (clips,) int64, of a file's ``embedding``.
 
     Raises
@@ -62,26 +68,33 @@ def frame_counts(embedding: h5py.Dataset) -> np.ndarray:
 
 
 def join(shards: Sequence[Path], target: Path) -> None:
-    """Write the shards as one virtual dataset: no number is copied.
+    """Write a file that shows the shards as one: no embedding is copied.
 
     Clips keep the order shard, then place in the shard. Shards with fewer frames per clip are
     filled up with masked frames. The shards' digests are kept, so that a changed shard changes
     this file, and `open_joined` refuses shards that were swapped under it.
 
+    For readers other than `open_joined`, ``embedding`` is a virtual dataset, which HDF5 fills
+    without a word where a shard can't be opened: with NaN, and ``mask`` is a copy, so that
+    ``embedding[mask]`` can't pass for numbers.
+
     Raises
     ------
     UserError
-        If a shard is not whole, the shards differ in dimension, or no clip has a decodable frame.
+        If a shard is not whole, the shards differ in dimension, in their weights or in the
+        settings with which faces were found, or no clip has a decodable frame.
     """
-    clips, shapes, counts = [], [], []
-    faces = 0
+    clips, shapes, counts, masks, seals, origins = [], [], [], [], [], []
     for shard in shards:
         with open_complete(shard, CONTENT) as file:
             clips += texts(file["clip_id"])
             shapes.append(file["embedding"].shape)
             counts.append(frame_counts(file["embedding"]))
-            faces += int(file["mask"][:].sum())
-    if not faces:
+            masks.append(file["mask"][:])
+            seals.append(sealed_sha256(shard))
+            origins.append(made_by(file))
+    faces = [int(mask.sum()) for mask in masks]
+    if not sum(faces):
         raise UserError(
             f"no clip of the study has a face in any decodable frame ({len(clips)} clips)",
             "results/dataset/audit.csv says why for each clip (snakemake audit).",
@@ -91,54 +104,86 @@ def join(shards: Sequence[Path], target: Path) -> None:
             f"{target}: shards differ in dimension: {sorted({shape[2] for shape in shapes})}",
             f"Remove {shards[0].parent} and run snakemake again.",
         )
+    twice = [name for name, times in Counter(clips).items() if times > 1]
+    if twice:
+        raise UserError(
+            f"{target}: clip {twice[0]} is in more than one shard ({len(twice)} such clips)",
+            f"Remove {shards[0].parent} and run snakemake again.",
+        )
+    # A shard without a face has no number that its origin could have decided.
+    origin = agreed(
+        {shard: own for shard, own, any_ in zip(shards, origins, faces, strict=True) if any_}
+    )
+    for difference in differences(origin):
+        log.warning("%s: %s", target.stem, difference)
     frames = max(shape[1] for shape in shapes)
     embedding = h5py.VirtualLayout((len(clips), frames, shapes[0][2]), np.float16)
-    mask = h5py.VirtualLayout((len(clips), frames), np.bool_)
     row = 0
     for shard, (n, width, _) in zip(shards, shapes, strict=True):
-        if n == 0 or width == 0:
-            row += n
-            continue
-        name = os.path.relpath(shard, target.parent)
-        source = h5py.VirtualSource(name, "embedding", shape=(n, width, shapes[0][2]))
-        embedding[row : row + n, :width] = source
-        mask[row : row + n, :width] = h5py.VirtualSource(name, "mask", shape=(n, width))
+        if n and width:
+            name = os.path.relpath(shard, target.parent)
+            source = h5py.VirtualSource(name, "embedding", shape=(n, width, shapes[0][2]))
+            embedding[row : row + n, :width] = source
         row += n
-    digests = {os.path.relpath(shard, target.parent): sealed_sha256(shard) for shard in shards}
-    with create(target, CONTENT, {"shards": digests}) as file:
-        file.create_virtual_dataset("embedding", embedding, fillvalue=0)
-        file.create_virtual_dataset("mask", mask, fillvalue=False)
+    names = [os.path.relpath(shard, target.parent) for shard in shards]
+    digests = dict(zip(names, seals, strict=True))
+    with create(target, CONTENT, {"shards": digests, **origin}) as file:
+        file.create_virtual_dataset("embedding", embedding, fillvalue=np.nan)
+        padded = [np.pad(mask, ((0, 0), (0, frames - mask.shape[1]))) for mask in masks]
+        file.create_dataset("mask", data=np.concatenate(padded), **PACKED)
         file.create_dataset("frames", data=np.concatenate(counts))
         file.create_dataset("clip_id", data=clips, dtype=TEXT)
 
 
+def differences_in(path: Path) -> list[str]:
+    """Return a sentence for each thing in which the shards of joined embeddings differ.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    with open_complete(path, CONTENT) as file:
+        return differences(made_by(file))
+
+
 @contextmanager
-def open_joined(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, list[str]]]:
+def open_joined(path: Path) -> Iterator[tuple[JoinedRows | h5py.Dataset, np.ndarray, list[str]]]:
     """Open joined embeddings, after checking that each shard is the one that was joined.
 
-    HDF5 fills a missing source with zeros without a word, so the check is ours.
+    Embeddings are read from the shards themselves: what HDF5 shows of a shard that it can't open
+    is fill values.
 
     Yields
     ------
-    embedding : h5py.Dataset
-        (clips, frames, D) float16, to be read as far as memory goes.
-    mask : h5py.Dataset
+    embedding : JoinedRows or h5py.Dataset
+        (clips, frames, D) float16, to be indexed by rows, and read as far as memory goes.
+    mask : numpy.ndarray
         (clips, frames) bool.
     clip_id : list of str
 
     Raises
     ------
     UserError
-        If the file or one of its shards is missing, damaged, or not the one that was joined.
+        If the file or one of its shards is missing, damaged, not the one that was joined, or can't
+        be read, now or later.
     """
     with open_complete(path, CONTENT) as file:
-        for name, digest in made_by(file)["shards"].items():
-            shard = path.parent / name
-            with open_complete(shard, CONTENT):
-                joined = sealed_sha256(shard)
-            if joined != digest:
-                raise UserError(
-                    f"{shard}: is not the shard that was joined into {path}",
-                    f"Remove {path} and run snakemake again.",
-                )
-        yield file["embedding"], file["mask"], texts(file["clip_id"])
+        mask, clips = file["mask"][:], texts(file["clip_id"])
+        if not file["embedding"].is_virtual:  # it holds all that it shows
+            yield file["embedding"], mask, clips
+            return
+        again = f"Remove {path} and run snakemake again."
+        if file["mask"].is_virtual or "shards" not in made_by(file):
+            raise UserError(f"{path}: was not joined by this version", again)
+        digests = made_by(file)["shards"]
+        paths, shapes = [path.parent / name for name in digests], []
+        for shard, digest in zip(paths, digests.values(), strict=True):
+            with open_complete(shard, CONTENT) as source:
+                if sealed_sha256(shard) != digest:
+                    raise UserError(f"{shard}: is not the shard that was joined into {path}", again)
+                shapes.append(source["embedding"].shape)
+        if sum(shape[0] for shape in shapes) != len(clips):
+            raise UserError(f"{path}: has {len(clips)} clips, not those of its shards", again)
+        with Shards(paths, list(digests.values())) as shards:
+            yield JoinedRows(shards, "embedding", shapes, np.dtype(np.float16), file), mask, clips

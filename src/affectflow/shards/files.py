@@ -6,6 +6,7 @@ all that follows: a byte that changes later, anywhere in the file, is found befo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,15 @@ LOCKING = False
 writer, under a name of its own, and changes no more once it has readers."""
 ROOM_BYTES = 64 * 2**20
 """More than HDF5 keeps in memory of an open file."""
+REMEDIES = {
+    errno.EACCES: "Whose file is it? Have its permissions, and its folders', mended (chmod u+rX).",
+    errno.EPERM: "Whose file is it? Have its permissions, and its folders', mended (chmod u+rX).",
+    errno.EMFILE: "Let the process open more files (ulimit -n 1024), and run snakemake again.",
+    errno.ENFILE: "This machine has no more files to open: let it do less, or ask who runs it.",
+}
+ELSE = (
+    "Is its file system mounted on this machine, and sound? Else remove it and run snakemake again."
+)
 SEAL = "affectflow shard, SHA-256 of the bytes after the first 512: "
 
 
@@ -69,13 +79,13 @@ def open_complete(path: Path, content: str) -> Iterator[h5py.File]:
     DamagedFileError
         If it was never finished, or is not as it was written.
     UserError
-        If it is missing, or of other content or schema.
+        If it is missing, can't be read, or is of other content or schema.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file", "Run snakemake to make it.")
-    if sealed_sha256(path) != _content_sha256(path):
-        raise DamagedFileError(path, "is damaged: its bytes are not those that were written")
-    with h5py.File(path, "r", locking=LOCKING) as file:
+    with readable(path):
+        if sealed_sha256(path) != _content_sha256(path):
+            raise DamagedFileError(path, "is damaged: its bytes are not those that were written")
+        file = h5py.File(path, "r", locking=LOCKING)
+    with file:
         if not file.attrs.get("complete", False):
             raise DamagedFileError(path, "was never finished")
         found = file.attrs["content"], int(file.attrs["schema_version"])
@@ -86,6 +96,50 @@ def open_complete(path: Path, content: str) -> Iterator[h5py.File]:
                 f"Remove {path} and run snakemake again: it is made anew.",
             )
         yield file
+
+
+def open_sealed(path: Path, seal: str) -> h5py.File:
+    """Open a file that `open_complete` has checked before; the caller closes it.
+
+    Parameters
+    ----------
+    path : Path
+    seal : str
+        Its `sealed_sha256` then.
+
+    Raises
+    ------
+    UserError
+        If it can't be read, or is another one now.
+    """
+    with readable(path):
+        if sealed_sha256(path) != seal:
+            raise UserError(
+                f"{path}: was replaced by another while it was read",
+                "Let one snakemake at a time work in this folder, and run it again.",
+            )
+        return h5py.File(path, "r", locking=LOCKING)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in words for people what keeps a file from being opened or read.
+
+    Raises
+    ------
+    UserError
+        In place of any OSError.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file", "Run snakemake to make it.") from error
+    except OSError as error:
+        number = error.errno or next(
+            (code for code in REMEDIES if os.strerror(code) in str(error)), 0
+        )
+        why = os.strerror(number) if number else str(error)
+        raise UserError(f"{path}: cannot be read: {why}", REMEDIES.get(number, ELSE)) from error
 
 
 def sealed_sha256(path: Path) -> str:

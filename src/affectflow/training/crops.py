@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -15,8 +14,8 @@ from affectflow.backbones.embedder import run, stack
 from affectflow.backbones.spec import Backbone
 from affectflow.errors import DamagedFileError
 from affectflow.provenance.content import digest
-from affectflow.shards.faces import CONTENT
-from affectflow.shards.files import open_complete, sealed_sha256, texts
+from affectflow.shards.faces import FoundFaces, read_faces
+from affectflow.shards.several import Shards
 from affectflow.video import jpeg
 
 BATCH = 32
@@ -30,9 +29,10 @@ class Crops:
 
     Parameters
     ----------
-    files : sequence of h5py.File
-        Shards of faces (`affectflow.shards.faces`), open. Clips of shards with fewer frames are
-        filled up with masked ones.
+    faces : sequence of FoundFaces
+        What the shards hold. Clips of shards with fewer frames are filled up with masked ones.
+    shards : Shards
+        The same, for their crops.
 
     Attributes
     ----------
@@ -44,14 +44,12 @@ class Crops:
         (rows,).
     """
 
-    def __init__(self, files: Sequence[h5py.File]) -> None:
-        masks = [file["mask"][:] for file in files]
+    def __init__(self, faces: Sequence[FoundFaces], shards: Shards) -> None:
+        masks, self.shards = [own.mask for own in faces], shards
         width = max(mask.shape[1] for mask in masks)
         self.mask = np.concatenate([np.pad(m, ((0, 0), (0, width - m.shape[1]))) for m in masks])
-        counts = [np.count_nonzero(file["frame_index"][:] >= 0, axis=1) for file in files]
-        self.counts = np.concatenate(counts)
-        self.clip_id = [name for file in files for name in texts(file["clip_id"])]
-        self.crop = [file["crop"] for file in files]
+        self.counts = np.concatenate([own.counts for own in faces])
+        self.clip_id = [name for own in faces for name in own.clip_id]
         self.start = np.cumsum([0, *(len(mask) for mask in masks)])
 
     def read(self, row: int, frame: int) -> np.ndarray:
@@ -61,13 +59,16 @@ class Crops:
         ------
         DamagedFileError
             If the shard holds no image there.
+        UserError
+            If the shard can't be read any more, or was replaced.
         """
         shard = int(np.searchsorted(self.start, row, side="right")) - 1
+        file = self.shards.read(shard, "crop", (int(row - self.start[shard]), frame))
         try:
-            return jpeg.decode(self.crop[shard][row - self.start[shard], frame])
+            return jpeg.decode(file)
         except ValueError as error:
             raise DamagedFileError(
-                Path(self.crop[shard].file.filename),
+                self.shards.paths[shard],
                 f"has a face of clip {self.clip_id[row]} in frame {frame}, and no crop of it "
                 f"({error})",
             ) from error
@@ -97,7 +98,7 @@ class Crops:
 
 @contextmanager
 def open_crops(shards: Sequence[Path]) -> Iterator[tuple[Crops, list[str]]]:
-    """Open shards of faces, each after a check that no byte of it has changed.
+    """Read shards of faces, each after a check that no byte of it has changed.
 
     Yields
     ------
@@ -110,9 +111,10 @@ def open_crops(shards: Sequence[Path]) -> Iterator[tuple[Crops, list[str]]]:
     UserError
         If a shard is missing, damaged, or no shard of faces.
     """
-    with ExitStack() as stack_:
-        files = [stack_.enter_context(open_complete(path, CONTENT)) for path in shards]
-        yield Crops(files), [sealed_sha256(path) for path in shards]
+    faces = [read_faces(path) for path in shards]
+    seals = [own.seal for own in faces]
+    with Shards(shards, seals) as opened:
+        yield Crops(faces, opened), seals
 
 
 class Untuned:

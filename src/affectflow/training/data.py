@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ import pandas
 from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
+from affectflow.shards.several import JoinedRows, rows_of
 from affectflow.temporal.frames import key_frames, places
 from affectflow.temporal.objective import MISSING
 
@@ -69,7 +70,7 @@ class SequenceData:
         If a subject is in more than one split.
     """
 
-    embedding: np.ndarray | h5py.Dataset | Source
+    embedding: np.ndarray | h5py.Dataset | JoinedRows | Source
     rows: np.ndarray
     frames: np.ndarray
     mask: np.ndarray
@@ -103,12 +104,8 @@ class SequenceData:
             return self.embedding.embed(rows, self.frames[clips], self.mask[clips])
         if isinstance(self.embedding, np.ndarray):
             return self.embedding[rows[:, None], self.frames[clips]]
-        # HDF5 reads rows in ascending order only.
-        order = np.argsort(rows)
-        block = np.empty((*self.frames[clips].shape, self.dim), self.embedding.dtype)
-        whole = self.embedding[rows[order]]
-        block[order] = whole[np.arange(len(rows))[:, None], self.frames[clips[order]]]
-        return block
+        whole = rows_of(self.embedding.__getitem__, rows)
+        return whole[np.arange(len(rows))[:, None], self.frames[clips]]
 
     def blocks(self, clips: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield embeddings and masks of some clips, a bounded number at a time."""
@@ -133,7 +130,7 @@ class SequenceData:
 
 
 def assemble(
-    embedding: np.ndarray | h5py.Dataset | Source,
+    embedding: np.ndarray | h5py.Dataset | JoinedRows | Source,
     mask: np.ndarray,
     clip_id: Sequence[str],
     clips: pandas.DataFrame,
@@ -225,6 +222,32 @@ def assemble(
         *(mask.sum() / len(data) for mask in (np.concatenate(kept), data.mask)),
     )
     return replace(data, mask=np.concatenate(kept))
+
+
+def refuse_missing(clips: pandas.DataFrame, found: Collection[str], where: str) -> None:
+    """Refuse data that lack a clip: one with a video has a row, whatever became of it there.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        As in `assemble`.
+    found : collection of str
+        The ids of the clips that have a row.
+    where : str
+        Which files hold the rows, for people.
+
+    Raises
+    ------
+    UserError
+        If a clip has none.
+    """
+    wanted = clips[clips["split"].isin(SPLITS) & (clips["path"] != "")]
+    missing = wanted[~wanted["clip_id"].isin(set(found))]
+    if not missing.empty:
+        raise UserError(
+            f"clip {missing['clip_id'].iloc[0]} is in none of {where} ({len(missing)} such clips)",
+            "Give what was made from the same clips.csv: run snakemake.",
+        )
 
 
 def permuted(data: SequenceData, seed: int) -> SequenceData:

@@ -6,18 +6,15 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas
-
 from affectflow.backbones.weights import backbone as find
 from affectflow.backbones.weights import load
 from affectflow.dataset.clips import read_clips
-from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import read_tasks
 from affectflow.devices import reproducible
 from affectflow.errors import UserError
 from affectflow.provenance.content import sha256
 from affectflow.training.crops import Untuned, open_crops
-from affectflow.training.data import assemble
+from affectflow.training.data import assemble, refuse_missing
 from affectflow.training.experiment import read_experiment
 from affectflow.training.finish import fit_and_finish
 from affectflow.training.job import Job
@@ -55,7 +52,7 @@ def fine_tune(faces: Sequence[Path], backbone: str, weights: Path, job: Job) -> 
     table = read_clips(job.clips, known)
     spec, network = find(backbone), load(backbone, weights, job.device)
     with open_crops(faces) as (crops, seals):
-        _refuse_missing(table, crops.clip_id)
+        refuse_missing(table, crops.clip_id, "the shards of faces")
         source = Untuned(crops, spec, network, job.device, [sha256(weights), *seals])
         with reproducible(job.threads):
             data = assemble(
@@ -66,15 +63,3 @@ def fine_tune(faces: Sequence[Path], backbone: str, weights: Path, job: Job) -> 
         log.info("%d crops, read from %d shards", data.mask.sum(), len(faces))
         fit_and_finish(data, known, experiment, job, Tuner(network, backbone))
     job.checkpoint.unlink(missing_ok=True)
-
-
-def _refuse_missing(table: pandas.DataFrame, found: Sequence[str]) -> None:
-    """Refuse shards that lack a clip: one with a video has a row, whatever became of it there."""
-    wanted = table[table["split"].isin(SPLITS) & (table["path"] != "")]
-    missing = wanted[~wanted["clip_id"].isin(set(found))]
-    if not missing.empty:
-        raise UserError(
-            f"clip {missing['clip_id'].iloc[0]} is in none of the shards of faces "
-            f"({len(missing)} such clips)",
-            "Give all shards of this study, made from the same clips.csv: run snakemake.",
-        )

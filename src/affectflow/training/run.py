@@ -9,7 +9,7 @@ from affectflow.dataset.clips import read_clips
 from affectflow.dataset.tasks import read_tasks
 from affectflow.shards.embeddings import frame_counts, open_joined
 from affectflow.temporal.settings import is_pooled
-from affectflow.training.data import assemble
+from affectflow.training.data import assemble, refuse_missing
 from affectflow.training.experiment import read_experiment
 from affectflow.training.finish import decisions_of, fit_and_finish, how_trained
 from affectflow.training.fit import write_history
@@ -40,6 +40,7 @@ def train(embeddings: Path, job: Job) -> None:
     experiment = read_experiment(job.training)
     table = read_clips(job.clips, known)
     with open_joined(embeddings) as joined:
+        refuse_missing(table, joined[2], f"the shards that {embeddings} joins")
         counts = frame_counts(joined[0])
         chosen = experiment.frames, experiment.key_frames
         data = assemble(*joined, table, known, *chosen, counts=counts)
