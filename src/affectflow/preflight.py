@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from affectflow.provenance.atomic import why_not_writable
 from affectflow.provenance.content import sha256
 
 log = logging.getLogger(__name__)
+
+TRIGGERS = ("params", "input", "code")
+"""Reasons to run a job again that Snakemake must look at."""
 
 
 def check_folders() -> None:
@@ -40,6 +43,41 @@ def check_folders() -> None:
                 "Choose another folder with snakemake --directory DIR, or mend its permissions, or "
                 "free some space.",
             )
+
+
+def check_triggers(triggers: Collection[str] | None, keep_metadata: bool = True) -> None:
+    """Check that Snakemake is to look at all that decides a result.
+
+    Labels, clips and code are no input files: their digests are params. By times alone a changed
+    label would leave old numbers in place without a word.
+
+    Parameters
+    ----------
+    triggers : collection of str or None
+        Snakemake's ``--rerun-triggers``; None where nothing is said of them.
+    keep_metadata : bool
+        False with ``--drop-metadata``: what made a result would be forgotten.
+
+    Raises
+    ------
+    UserError
+        If a change would not be seen.
+    """
+    missing = [] if triggers is None else [name for name in TRIGGERS if name not in triggers]
+    if missing:
+        raise UserError(
+            f"--rerun-triggers leaves out {', '.join(missing)}: results of changed labels, clips, "
+            "settings or code would not be made again",
+            "Leave out --rerun-triggers, on the command line and in profiles (rerun-triggers). "
+            "Nothing is rerun because a file was copied or touched. To keep results in spite of "
+            "a change: snakemake --touch.",
+        )
+    if not keep_metadata:
+        raise UserError(
+            "--drop-metadata: Snakemake would forget what made a result, and changed labels, "
+            "clips, settings or code would not be seen by the next run",
+            "Leave it out, on the command line and in profiles (drop-metadata).",
+        )
 
 
 def check(study: Study) -> index.Index:

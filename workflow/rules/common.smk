@@ -15,7 +15,7 @@ sys.path.insert(0, SOURCE)
 
 from affectflow import preflight, surroundings
 from affectflow.config.study import read_study
-from affectflow.dataset import index
+from affectflow.dataset import contents, index
 from affectflow.dataset.about import about, as_caption
 from affectflow.errors import UserError
 from affectflow.provenance import access
@@ -97,6 +97,10 @@ POOLED = [
 FINE_TUNED = [
     name for name, own in EXPERIMENTS.items() if own["training"].get("fine_tune")
 ]
+# Backbones whose embeddings somebody is trained on.
+EMBEDDED = sorted(
+    {own["backbone"] for name, own in EXPERIMENTS.items() if name not in FINE_TUNED}
+)
 IN_EPOCHS = [name for name in EXPERIMENTS if name not in [*POOLED, *FINE_TUNED]]
 FUSED = ASKED.fused
 FOLDED = ASKED.folded
@@ -197,15 +201,36 @@ def planned_index():
         sys.exit(f"\nerror: {error}")
 
 
+def makes_results():
+    """Whether this process may change the folder: no job, no dry run, no listing of files."""
+    return PLANNING and not workflow.dryrun and bool(workflow.executor_plugin)
+
+
 @cache
 def claim_folder():
-    """Make sure, once the DAG is planned, that nobody else works here."""
+    """Make sure, once the DAG is planned, that nobody else works here, and that changes are seen."""
     from affectflow.cluster.preflight import claim
 
-    if not PLANNING or workflow.dryrun or not workflow.executor_plugin:
+    if not PLANNING:
+        return
+    require_triggers()
+    if not makes_results():
         return
     try:
         claim(Path.cwd(), submits=workflow.non_local_exec)
+    except UserError as error:
+        sys.exit(f"\nerror: {error}")
+
+
+def require_triggers():
+    """End the program where it is told to pass over changed settings, labels, clips or code."""
+    triggers = getattr(workflow.dag_settings, "rerun_triggers", None)
+    try:
+        preflight.check_triggers(
+            None if triggers is None else {str(trigger) for trigger in triggers},
+            workflow.execution_settings is None
+            or workflow.execution_settings.keep_metadata,
+        )
     except UserError as error:
         sys.exit(f"\nerror: {error}")
 
@@ -216,9 +241,25 @@ def digest_of(folder):
     return digest([file.name, file.read_text()] for file in files)
 
 
+def record_of(shard):
+    """Where a shard's job keeps what was in the videos that it read."""
+    return f".snakemake/affectflow/videos/shard-{shard}.json"
+
+
+@cache
+def planned_digest(shard):
+    study_index, path = planned_index(), Path(record_of(shard))
+    record = contents.read_record(path)
+    current = contents.look_again(study_index.root, record)
+    if current != record and makes_results():
+        contents.write_record(path, current)
+    others = contents.replaced(current, study_index.shard_sizes(int(shard)))
+    return study_index.shard_digest(int(shard), others)
+
+
 def shard_digest(wildcards):
     # A job on a cluster needs no second look at the data set.
-    return planned_index().shard_digest(int(wildcards.shard)) if PLANNING else ""
+    return planned_digest(wildcards.shard) if PLANNING else ""
 
 
 def frames_source(wildcards, input):
@@ -230,6 +271,7 @@ def frames_source(wildcards, input):
         "--shards": len(SHARDS),
         "--shard": wildcards.shard,
         "--sampling": json.dumps(SETTINGS["frames"], sort_keys=True),
+        "--record": record_of(wildcards.shard),
     }
     return Untracked(shlex.join(str(part) for pair in asked.items() for part in pair))
 
@@ -247,6 +289,7 @@ def label_digest(wildcards):
 
 def weights_identity(wildcards):
     """What decides the weights: wherever a file of them lies, its content."""
+    claim_folder()
     return preflight.weights_identity(BACKBONES[wildcards.backbone], SETTINGS["seed"])
 
 

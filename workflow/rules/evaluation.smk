@@ -34,6 +34,8 @@ rule tables:
     input:
         metrics=metrics_of(SCORED),
         folds=metrics_of(FOLDS),
+        # For what made them: embeddings that differ in precision are told beside the numbers.
+        embeddings=expand("results/embeddings/{backbone}.h5", backbone=EMBEDDED),
     output:
         results=report(
             "results/tables/results.csv",
@@ -66,6 +68,6 @@ rule tables:
         code=code("tables.py"),
     shell:
         "python {params.script:q} --metrics {input.metrics} --random {params.random:q} --about {params.about:q}"
-        " --folds {input.folds} --repeated {params.repeated:q} --folded {params.folded:q}"
+        " --folds {input.folds} --embeddings {input.embeddings} --repeated {params.repeated:q} --folded {params.folded:q}"
         " --results {output.results} --spread {output.spread}"
         " --page {output.page} > {log} 2>&1"

@@ -17,6 +17,7 @@ rule extract_frames:
         dataset=DATASET,
         shards=len(SHARDS),
         script=script("extract_frames.py"),
+        record=lambda wildcards: Untracked(record_of(wildcards.shard)),
         frames=argument(SETTINGS["frames"]),
         # No input: clips.csv changes with every label, a shard's videos don't. Their digest says.
         videos=shard_digest,
@@ -24,4 +25,4 @@ rule extract_frames:
     shell:
         "python {params.script:q} --dataset {params.dataset:q} --shards {params.shards}"
         " --shard {wildcards.shard} --frames {params.frames:q} --threads {threads}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        " --code {params.code} --record {params.record} --output {output} > {log} 2>&1"

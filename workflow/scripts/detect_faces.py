@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from affectflow.commandline import keep_freed_memory, limit_threads, run, settings
+from affectflow.dataset.contents import recorded
 from affectflow.dataset.index import build_index
 from affectflow.devices import choose
 from affectflow.faces.detect import detect_in_videos, detect_shard
@@ -19,7 +20,9 @@ def main(arguments: Namespace) -> None:
         detect_shard(arguments.frames, *how)
         return
     index = build_index(arguments.dataset, arguments.shards)
-    detect_in_videos(index.shard_videos(arguments.shard), index.root, arguments.sampling, *how)
+    videos = index.shard_videos(arguments.shard)
+    with recorded(videos, index.root, arguments.record):
+        detect_in_videos(videos, index.root, arguments.sampling, *how)
 
 
 parser = ArgumentParser(description=__doc__)
@@ -28,6 +31,7 @@ parser.add_argument("--dataset", type=settings, help="`dataset` of the config")
 parser.add_argument("--shards", type=int, help="number of shards")
 parser.add_argument("--shard", type=int, help="number of the shard")
 parser.add_argument("--sampling", type=settings, help="`frames` of the config")
+parser.add_argument("--record", type=Path, help="file to keep what was in the videos")
 parser.add_argument("--faces", type=settings, required=True, help="`faces` of the config")
 parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads that feed a GPU")

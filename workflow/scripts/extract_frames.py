@@ -4,20 +4,23 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from affectflow.commandline import run, settings
+from affectflow.dataset.contents import recorded
 from affectflow.dataset.index import build_index
 from affectflow.video.extract import extract_shard
 
 
 def main(arguments: Namespace) -> None:
     index = build_index(arguments.dataset, arguments.shards)
-    extract_shard(
-        index.shard_videos(arguments.shard),
-        index.root,
-        arguments.frames,
-        arguments.output,
-        arguments.code,
-        arguments.threads,
-    )
+    videos = index.shard_videos(arguments.shard)
+    with recorded(videos, index.root, arguments.record):
+        extract_shard(
+            videos,
+            index.root,
+            arguments.frames,
+            arguments.output,
+            arguments.code,
+            arguments.threads,
+        )
 
 
 parser = ArgumentParser(description=__doc__)
@@ -30,4 +33,5 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="shard of frames to write")
 parser.add_argument("--code", default="", help="digest of the code, kept in the file")
+parser.add_argument("--record", type=Path, help="file to keep what was in the videos")
 run(parser, main)

@@ -11,6 +11,7 @@ from affectflow.evaluation.spread import spread
 from affectflow.evaluation.tables import results_table, write_results
 from affectflow.figures.table import results_html
 from affectflow.provenance.atomic import write_text
+from affectflow.shards.embeddings import differences_in
 
 
 def main(arguments: Namespace) -> None:
@@ -21,7 +22,13 @@ def main(arguments: Namespace) -> None:
     )
     write_results(arguments.results, results)
     write_results(arguments.spread, over_runs)
-    write_text(arguments.page, results_html(results, arguments.random, over_runs, arguments.about))
+    differing = [
+        f"{path.stem}: {difference}"
+        for path in arguments.embeddings
+        for difference in differences_in(path)
+    ]
+    page = results_html(results, arguments.random, over_runs, arguments.about, differing)
+    write_text(arguments.page, page)
 
 
 parser = ArgumentParser(description=__doc__)
@@ -30,6 +37,7 @@ parser.add_argument("--random", type=settings, default=[], help="experiments on 
 parser.add_argument("--repeated", type=settings, default={}, help="experiment to its runs")
 parser.add_argument("--folds", type=Path, nargs="*", default=[], help="FOLD/metrics.json")
 parser.add_argument("--folded", type=settings, default={}, help="experiment to its folds")
+parser.add_argument("--embeddings", type=Path, nargs="*", default=[], help="joined embeddings")
 parser.add_argument("--about", type=settings, default=[], help="what is said of the people")
 parser.add_argument("--spread", type=Path, required=True, help="spread.csv to write")
 parser.add_argument("--results", type=Path, required=True, help="results.csv to write")

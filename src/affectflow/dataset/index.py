@@ -52,10 +52,24 @@ class Index:
         """Return the clip ids and paths (from `root`) of a shard's videos."""
         return [(c.clip_id, c.path) for c in self.clips if c.shard == shard and c.path]
 
-    def shard_digest(self, shard: int) -> str:
-        """Return a digest of what decides a shard's pixels: its videos' ids, paths and sizes."""
+    def shard_sizes(self, shard: int) -> dict[str, int]:
+        """Return the paths (from `root`) and bytes of a shard's videos."""
+        return {c.path: c.bytes for c in self.clips if c.shard == shard and c.path}
+
+    def shard_digest(self, shard: int, replaced: Mapping[str, str] | None = None) -> str:
+        """Return a digest of what decides a shard's pixels: its videos' ids, paths and sizes.
+
+        Parameters
+        ----------
+        shard : int
+        replaced : mapping, optional
+            Path to SHA-256 of videos that are others than they were: `dataset.contents.replaced`.
+        """
+        others = replaced or {}
         return digest(
-            [c.clip_id, c.path, c.bytes] for c in self.clips if c.shard == shard and c.path
+            [c.clip_id, c.path, c.bytes, *([others[c.path]] if c.path in others else [])]
+            for c in self.clips
+            if c.shard == shard and c.path
         )
 
     def digest(self) -> str:

@@ -51,6 +51,7 @@ def results_html(
     random_weights: Collection[str] = (),
     over_runs: pandas.DataFrame | None = None,
     about: Collection[str] = (),
+    differing: Collection[str] = (),
 ) -> str:
     """Return the results table: the test split, then the others folded away.
 
@@ -64,6 +65,8 @@ def results_html(
         As from `evaluation.spread.spread`: shown first.
     about : collection of str
         What is to be said of the data set's people and labels.
+    differing : collection of str
+        In what the embeddings of some clips differ from those of others, such as their precision.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def results_html(
         An HTML document.
     """
     notes = [RANDOM] * bool(set(random_weights) & set(results["experiment"]))
+    notes += [f"{difference}. Clips compare less well for it." for difference in differing]
     notes += [*NOTES, *about]
     folds = {} if over_runs is None else folds_said(over_runs)
     splits = sorted(results["split"].unique(), key=lambda split: split != "test")
