@@ -291,6 +291,35 @@ def test_frames_before_the_first_key_frame_are_left_out(tmp_path: Path, codec: s
         assert "left out until the first key frame: 19" in clip.detail
 
 
+@pytest.mark.parametrize(
+    ("codec", "pixels", "name"),
+    [
+        ("svq1", "yuv410p", "clip.mov"),
+        ("qtrle", "rgb24", "clip.mov"),
+        ("msvideo1", "rgb555le", "clip.avi"),
+        ("flashsv", "bgr24", "clip.flv"),
+        ("cfhd", "yuv422p10le", "clip.mov"),
+    ],
+)
+def test_decoders_that_mark_no_key_frame(
+    tmp_path: Path, codec: str, pixels: str, name: str
+) -> None:
+    images = [flat(grey(i), (128, 96)) for i in range(10)]
+    clip = read_clip(write(tmp_path / name, images, codec, pixels=pixels), Sampling(per_clip=10))
+    assert (clip.status, clip.frames) == ("ok", 10), clip.detail
+    assert shades(clip.images) == pytest.approx([grey(i) for i in range(10)], abs=10)
+
+
+def test_a_stream_without_key_frames_is_decoded(tmp_path: Path) -> None:
+    """It is refreshed bit by bit, and was joined on the way."""
+    images = [np.roll(ring(128, 96), i, 1) for i in range(120)]
+    refreshed = {"x264-params": "intra-refresh=1:keyint=30", "bf": "0"}
+    whole = write(tmp_path / "whole.mkv", images, "libx264", **refreshed)
+    clip = read_clip(without_packets(whole, tmp_path / "clip.mkv", [0]), EVERY)
+    assert clip.frames > 40
+    assert np.abs(clip.images[-1].astype(int) - images[-1]).mean() < 12
+
+
 def patched(path: Path, target: Path, old: bytes, new: bytes) -> Path:
     data = path.read_bytes()
     assert old in data

@@ -28,6 +28,9 @@ RATE = 25.0
 """Frames per second where a file names none, or one that can't be."""
 SLOWEST, FASTEST = 1 / 3600, 1000.0
 
+MOST_WAITING = 32
+"""Frames that may be on their way through a decoder when it is given a key frame."""
+
 
 @dataclass
 class Damage:
@@ -39,8 +42,10 @@ class Damage:
     """Frames before the first key frame: what they change is not there."""
     patched: int = 0
     """Frames of which the decoder had to make up a part."""
-    hidden_key: bool = False
-    """Whether an edit list hides a key frame, which was decoded all the same."""
+    begins: bool | None = None
+    """Whether the first packet is a key frame, or none is; None: there was no packet yet."""
+    keyed: bool = False
+    """Whether there was a packet of a key frame."""
 
     def add(self, error: Exception | str) -> None:
         """Count a packet."""
@@ -79,19 +84,20 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     _refuse_other_files(path)
     try:
-        container = av.open(
-            # A whole path is none of libav's addresses (`concat:a.avi`).
-            str(path.absolute()),
-            # A picture `%03d.jpg` is no row of pictures.
-            options={"max_pixels": str(MOST_PIXELS), "pattern_type": "none"},
-            **lenient(av.__version__),
-        )
+        # A whole path is none of libav's addresses (`concat:a.avi`).
+        container = _open(str(path.absolute()))
     except av.InvalidDataError as error:
         raise UnreadableError("not a video, or its head is lost") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError(reason_of(error)) from error
     with container:
         yield container, _chosen(container)
+
+
+def _open(name: str) -> InputContainer:
+    # A picture `%03d.jpg` is no row of pictures.
+    options = {"max_pixels": str(MOST_PIXELS), "pattern_type": "none"}
+    return av.open(name, options=options, **lenient(av.__version__))
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -200,9 +206,11 @@ def decoded(
 
 
 def _sound(frames: Iterator[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:
-    begun = False
+    begun, waited = False, 0
     for frame in frames:
-        begun = begun or frame.key_frame or damage.hidden_key
+        # Not every decoder marks them, nor every file.
+        begun = begun or frame.key_frame or bool(damage.begins) or waited > MOST_WAITING
+        waited += damage.keyed
         if not begun:
             damage.headless += 1
         elif not convertible(frame.format.name):
@@ -223,14 +231,22 @@ def _all(container: InputContainer, stream: VideoStream, damage: Damage) -> Iter
         # An empty packet is a frame dropped by the camera; libav would take it for the end.
         if packet is not None and packet.size == 0:
             continue
-        if packet is not None and packet.is_discard and packet.is_keyframe:
-            damage.hidden_key = True
+        if packet is not None and damage.begins is None:
+            damage.begins = packet.is_keyframe or not _has_key_frame(container.name, stream.index)
+        damage.keyed = damage.keyed or bool(packet and packet.is_keyframe)
         try:
             yield from stream.decode(packet)
         except av.FFmpegError as error:
             damage.add(error)
         if packet is None:
             return
+
+
+def _has_key_frame(name: str, stream: int) -> bool:
+    with suppress(av.FFmpegError), _open(name) as container:
+        packets = container.demux(container.streams[stream])
+        return any(packet.is_keyframe for packet in packets if packet.size)
+    return False
 
 
 def declared(container: InputContainer, stream: VideoStream) -> int:
