@@ -57,7 +57,7 @@ def train_on_generated_faces(
         Of so few faces and steps that nothing is learnt: to see that all of it runs.
     """
     if small:
-        write_expressions(folder, identities=12, per_identity=2, triplets=16)
+        write_expressions(folder, identities=12, per_identity=4, triplets=24)
     else:
         write_expressions(folder, identities=60, per_identity=8, triplets=TRIPLETS)
     fec, affectnet = folder / "fec", folder / "affectnet"
