@@ -76,14 +76,16 @@ def swap_test(
     pooled = one.sum(axis=0), other.sum(axis=0)
     observed = _differences(pooled[0][None], pooled[1][None], measure)
     exact = subjects <= EXACT_SUBJECTS
-    exchanges = every_exchange(subjects) if exact else _drawn(subjects, seed)
-    looks = (exchanges.shape[1],) if exact else LOOKS
+    looks = (every_exchange(subjects).shape[1],) if exact else LOOKS
+    rng = np.random.default_rng(seed)
     gain = (other - one)[differs]
     reached = dict.fromkeys(observed, 0)
     p = dict.fromkeys(observed, np.nan)
     undecided = {name for name in observed if not np.isnan(observed[name][0])}
     for start, look in pairwise((0, *looks)):
-        for differences in _exchanged(exchanges[:, start:look], gain, pooled, measure):
+        blocks = _every(subjects) if exact else _drawn(subjects, look - start, rng)
+        for exchanges in blocks:
+            differences = _exchanged(exchanges, gain, pooled, measure)
             for name in undecided:
                 smaller = np.abs(differences[name]) < np.abs(observed[name]) - TINY
                 reached[name] += int((~smaller).sum())
@@ -115,10 +117,17 @@ def every_exchange(subjects: int) -> NDArray[np.float64]:
     return exchanges
 
 
-@lru_cache(maxsize=2)
-def _drawn(subjects: int, seed: int) -> NDArray[np.float64]:
-    drawn = np.random.default_rng(seed).integers(0, 2, (DRAWS, subjects))
-    return np.ascontiguousarray(drawn.T, dtype=np.float64)
+def _every(subjects: int) -> Iterator[NDArray[np.float64]]:
+    exchanges = every_exchange(subjects)
+    for start in range(0, exchanges.shape[1], _BLOCK):
+        yield exchanges[:, start : start + _BLOCK]
+
+
+def _drawn(subjects: int, count: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """Yield `count` random exchanges in blocks: all at once would be large for many subjects."""
+    for start in range(0, count, _BLOCK):
+        size = (subjects, min(_BLOCK, count - start))
+        yield rng.integers(0, 2, size, dtype=np.int8).astype(np.float64)
 
 
 def _exchanged(
@@ -126,15 +135,13 @@ def _exchanged(
     gain: NDArray[np.float64],
     pooled: tuple[NDArray[np.float64], NDArray[np.float64]],
     measure: Measure,
-) -> Iterator[dict[str, NDArray[np.float64]]]:
-    """Yield the differences after some exchanges, a block at a time."""
+) -> dict[str, NDArray[np.float64]]:
+    """Return the differences after a block of exchanges, (subjects, block)."""
     one, other = pooled
     flat = gain.reshape(len(gain), one.size).T
-    for start in range(0, exchanges.shape[1], _BLOCK):
-        block = exchanges[:, start : start + _BLOCK]
-        # In memory the stack is the last axis: metrics then go through it without leaps.
-        moved = np.moveaxis((flat @ block).reshape(*one.shape, -1), -1, 0)
-        yield _differences(one + moved, other - moved, measure)
+    # In memory the stack is the last axis: metrics then go through it without leaps.
+    moved = np.moveaxis((flat @ exchanges).reshape(*one.shape, -1), -1, 0)
+    return _differences(one + moved, other - moved, measure)
 
 
 def _differences(
