@@ -196,9 +196,12 @@ def planned_index():
     """
     claim_folder()
     try:
-        return preflight.check(STUDY)
+        found = preflight.check(STUDY)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
+    if PLANNING:
+        logger.info(found.told())
+    return found
 
 
 def makes_results():

@@ -9,6 +9,7 @@ rule index_dataset:
         levels="results/dataset/levels.csv",
         tasks="results/dataset/tasks.json",
         audit="results/dataset/index_audit.csv",
+        understood="results/dataset/understood.txt",
     log:
         "logs/index_dataset.log",
     conda:
@@ -23,6 +24,7 @@ rule index_dataset:
         # No input: wherever the data set lies, its content decides.
         layout=SETTINGS["dataset"]["layout"],
         tasks=argument(SETTINGS["dataset"]["tasks"]),
+        missing=argument(SETTINGS["dataset"].get("missing") or []),
         labels=label_digest,
         shards=len(SHARDS),
         listing=listing_digest,

@@ -35,7 +35,7 @@ def main(arguments: Namespace) -> None:
     disk = shutil.disk_usage(folder)
     # Some network file systems do not tell how large they are.
     advice = warnings(plan, quota, disk.free if disk.total else math.inf)
-    print(f"\n{describe(plan, advice)}\n")
+    print(f"\n{index.told()}\n\n{describe(plan, advice)}\n")
 
 
 def dry_run(arguments: Namespace) -> str:

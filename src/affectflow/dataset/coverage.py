@@ -118,7 +118,7 @@ def _of_task(index: Index, task: str, folded: bool) -> list[str]:
     return []
 
 
-def _says(levels: Mapping[str, int | None]) -> bool:
+def _says(levels: Mapping[str, Value | None]) -> bool:
     return any(code is not None for code in levels.values())
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
 from affectflow import registry
 from affectflow.dataset.matching import match_labels
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import write_table
-from affectflow.dataset.tasks import Task, write_tasks
+from affectflow.dataset.tasks import Task, Value, write_tasks
 from affectflow.errors import UserError
+from affectflow.provenance.atomic import write_text
 from affectflow.provenance.content import digest
 
+SPREAD = ("mean", "sd", "min", "max")
 AUDIT_COLUMNS = ("clip_id", "subject", "split", "status", "detail")
 
 
@@ -32,7 +36,7 @@ class Clip:
     split: str
     path: str
     shard: int
-    levels: dict[str, int | None]
+    levels: dict[str, Value | None]
     status: str
     bytes: int
 
@@ -47,6 +51,8 @@ class Index:
     audit: list[AuditRow]
     labels: list[Label] = field(default_factory=list)
     """All that were read, also those of no clip."""
+    understood: list[str] = field(default_factory=list)
+    """What was understood of each column of labels, a line each."""
 
     def shard_videos(self, shard: int) -> list[tuple[str, str]]:
         """Return the clip ids and paths (from `root`) of a shard's videos."""
@@ -71,6 +77,14 @@ class Index:
             for c in self.clips
             if c.shard == shard and c.path
         )
+
+    def told(self) -> str:
+        """Return in words what was understood of the columns of labels."""
+        lines = [
+            textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="      ")
+            for line in self.understood
+        ]
+        return "\n".join(["The labels, as they were understood:", *lines])
 
     def digest(self) -> str:
         """Return a digest of the clips that were found, whatever their labels."""
@@ -115,11 +129,11 @@ def build_index(settings: Mapping[str, Any], shards: int) -> Index:
     audit.sort(key=lambda row: (order[row.split], row.clip_id, row.status))
     if not videos:
         raise UserError(f"dataset: there is no video under {study.root}", "Check dataset.root.")
-    return Index(study.root, study.tasks, clips, audit, study.labels)
+    return Index(study.root, study.tasks, clips, audit, study.labels, study.understood)
 
 
 def write_index(index: Index, folder: Path) -> None:
-    """Write clips.csv, levels.csv, tasks.json and index_audit.csv."""
+    """Write clips.csv, levels.csv, tasks.json, index_audit.csv and understood.txt."""
     names = [task.name for task in index.tasks]
     write_table(
         folder / "clips.csv",
@@ -132,13 +146,15 @@ def write_index(index: Index, folder: Path) -> None:
         ),
     )
     most = max(len(task.levels) for task in index.tasks)
+    real = SPREAD if any(task.kind == "real" for task in index.tasks) else ()
     write_table(
         folder / "levels.csv",
-        ["split", "state", *(f"level_{i}" for i in range(most)), "total"],
+        ["split", "state", *(f"level_{i}" for i in range(most)), *real, "total"],
         level_counts(index),
     )
     write_tasks(folder / "tasks.json", index.tasks)
     write_audit(folder / "index_audit.csv", index.audit)
+    write_text(folder / "understood.txt", index.told() + "\n")
 
 
 def write_audit(path: Path, rows: list[AuditRow]) -> None:
@@ -149,19 +165,29 @@ def write_audit(path: Path, rows: list[AuditRow]) -> None:
 def level_counts(index: Index) -> list[dict[str, Any]]:
     """Count the labels of each split, task and level: the dissertation's Table 4.1.
 
-    Every label counts, whether its clip has a video or not, as in the table.
+    Every label counts, whether its clip has a video or not, as in the table. Of a real-valued task
+    there are the `SPREAD` of its labels instead.
     """
-    counts: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    labels: dict[tuple[str, str], list[Value]] = defaultdict(list)
     for clip in index.clips:
-        for name, code in clip.levels.items():
-            if code is not None:
-                counts[clip.split, name][code] += 1
+        for name, value in clip.levels.items():
+            if value is not None:
+                labels[clip.split, name].append(value)
     return [
-        {"split": split, "state": task.name, "total": counts[split, task.name].total()}
-        | {f"level_{i}": counts[split, task.name][i] for i in range(len(task.levels))}
+        {"split": split, "state": task.name, "total": len(labels[split, task.name])}
+        | _spread_of(task, labels[split, task.name])
         for split in SPLITS
         for task in index.tasks
     ]
+
+
+def _spread_of(task: Task, labels: list[Value]) -> dict[str, Value]:
+    if task.kind != "real":
+        counts = Counter(labels)
+        return {f"level_{code}": counts[code] for code in range(len(task.levels))}
+    if not labels:
+        return {}
+    return {"mean": fmean(labels), "sd": pstdev(labels), "min": min(labels), "max": max(labels)}
 
 
 def _refuse_shared_subjects(videos: list[Video]) -> None:
@@ -181,13 +207,13 @@ def _refuse_shared_subjects(videos: list[Video]) -> None:
 
 
 def _unique_labels(study: Study, audit: list[AuditRow]) -> dict[str, Label]:
-    levels = {task.name: len(task.levels) for task in study.tasks}
+    levels = {task.name: len(task.levels) for task in study.tasks if task.kind != "real"}
     labels: dict[str, Label] = {}
     conflicts: dict[str, Label] = {}
     for raw in study.labels:
         usable = dict(raw.levels)
         for name, code in raw.levels.items():
-            if code is not None and not 0 <= code < levels[name]:
+            if code is not None and name in levels and not 0 <= code < levels[name]:
                 detail = f"{raw.where}: {name} has a level that is not one of its {levels[name]}"
                 audit.append(_row(raw, "level_out_of_range", detail))
                 usable[name] = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from affectflow.dataset.tasks import Task
+from affectflow.dataset.tasks import Task, Value
 
 SPLITS = ("train", "validation", "test")
 VIDEO_SUFFIXES = frozenset(
@@ -34,12 +34,12 @@ class Video:
 
 @dataclass(frozen=True)
 class Label:
-    """A row of a label file: level codes by task name (None where none is usable)."""
+    """A row of a label file: a level's code or a number by task name (None: none is usable)."""
 
     clip_id: str
     subject: str
     split: str
-    levels: dict[str, int | None]
+    levels: dict[str, Value | None]
     where: str
 
 
@@ -67,6 +67,8 @@ class Study:
     """Clip ids that a file which is not used for labels names, with that file."""
     why_none: dict[str, str] = field(default_factory=dict)
     """Clip ids of labels without a video, and what is known of the file that they name."""
+    understood: list[str] = field(default_factory=list)
+    """What was understood of each column of labels, a line each."""
 
 
 class Layout(Protocol):

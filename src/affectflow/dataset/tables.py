@@ -219,6 +219,7 @@ def level(path: Path, row: Mapping[str, str], column: str) -> int | None:
     if not number.is_integer():
         raise UserError(
             f"{path}: row {row['']}, column {column}: '{cell}' is not a level",
-            "Levels are whole numbers: 0, 1, 2, 3.",
+            "Levels are whole numbers: 0, 1, 2, 3. Where it says that there is no level: "
+            f"dataset.missing: ['{cell}'] in the config.",
         )
     return int(number)

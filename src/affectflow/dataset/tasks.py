@@ -9,6 +9,9 @@ from typing import Literal
 
 from affectflow.provenance.atomic import write_text
 
+Value = int | float
+"""A clip's label: a level's code, or the number of a real-valued task."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -18,14 +21,15 @@ class Task:
     ----------
     name : str
         Column in the clip table, such as ``"engagement"``.
-    kind : {"ordinal", "nominal"}
-        Whether the levels have an order; distances between levels count for ordinal tasks only.
+    kind : {"ordinal", "nominal", "real"}
+        Whether the levels have an order; distances between levels count for ordinal tasks only. A
+        real-valued task has no levels: its label is a number.
     levels : tuple of str
-        Names of the levels; a level's code is its place, from 0.
+        Names of the levels; a level's code is its place, from 0. Empty for a real-valued task.
     """
 
     name: str
-    kind: Literal["ordinal", "nominal"]
+    kind: Literal["ordinal", "nominal", "real"]
     levels: tuple[str, ...]
 
 

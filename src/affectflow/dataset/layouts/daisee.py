@@ -20,6 +20,7 @@ from affectflow.dataset.folders import (
     shown,
     why_no_video,
 )
+from affectflow.dataset.no_label import NoLabel
 from affectflow.dataset.records import (
     PASSED_OVER,
     SPLITS,
@@ -30,7 +31,8 @@ from affectflow.dataset.records import (
     Video,
 )
 from affectflow.dataset.tables import level, read_table
-from affectflow.dataset.tasks import DAISEE_TASKS
+from affectflow.dataset.tasks import DAISEE_TASKS, Task, Value
+from affectflow.dataset.understood import described
 from affectflow.errors import UserError
 
 SUBJECT_DIGITS = 6
@@ -63,16 +65,28 @@ def read(settings: dict) -> Study:
     """
     folder = _root(settings)
     videos, audit = _videos(folder)
+    missing = NoLabel(settings.get("missing") or [])
     labels: list[Label] = []
     of_splits, everything = files(settings)[: len(SPLITS)], files(settings)[len(SPLITS) :]
     for split, path in zip(SPLITS, of_splits, strict=True):
-        labels += _labels(path, split)
+        labels += _labels(path, split, missing)
     elsewhere = {
         label.clip_id: path.name
         for path in everything
-        for label in sorted(_labels(path, ""), key=lambda label: label.clip_id)
+        for label in sorted(_labels(path, "", missing), key=lambda label: label.clip_id)
     }
-    return Study(folder, DAISEE_TASKS, videos, labels, audit, elsewhere)
+    told = [f"{task.name}: {_counted(task, labels)}" for task in DAISEE_TASKS]
+    return Study(folder, DAISEE_TASKS, videos, labels, audit, elsewhere, understood=told)
+
+
+def _counted(task: Task, labels: list[Label]) -> str:
+    codes = [label.levels[task.name] for label in labels]
+    missing = codes.count(None)
+    known = sum(code in range(len(task.levels)) for code in codes)
+    beyond = len(codes) - missing - known
+    return f"{described(task)}, {known:,} labels" + (
+        f", {missing:,} missing" * bool(missing) + f", {beyond:,} of no level" * bool(beyond)
+    )
 
 
 def _root(settings: dict) -> Path:
@@ -118,14 +132,17 @@ def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
             yield from _files(Path(entry.path), depth - 1)
 
 
-def _labels(path: Path, split: str) -> list[Label]:
+def _labels(path: Path, split: str, missing: NoLabel) -> list[Label]:
     _, rows = read_table(path, ["ClipID", *COLUMNS.values()])
     labels = []
     for row in rows:
         clip = row["ClipID"]
         if Path(clip).suffix.lower() in VIDEO_SUFFIXES:
             clip = Path(clip).stem
-        levels = {name: level(path, row, column) for name, column in COLUMNS.items()}
+        levels: dict[str, Value | None] = {
+            name: None if missing(row[column]) else level(path, row, column)
+            for name, column in COLUMNS.items()
+        }
         where = f"{path.name}, row {row['']}"
         labels.append(Label(clip, clip[:SUBJECT_DIGITS], split, levels, where))
     return labels

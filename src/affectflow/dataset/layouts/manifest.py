@@ -1,34 +1,30 @@
 """Anyone's videos: one table, ``clips.csv``, with ``clip_id, subject, split, path`` and the tasks.
 
-Every other column is a task. Whole numbers make an ordinal task with levels 0 to the largest
-seen, anything else a nominal one with the values seen; `dataset.tasks` in the config says more.
+Every other column may be a task: `affectflow.dataset.columns` says which, and what cells mean.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from affectflow.dataset.columns import understand
 from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.matching import refuse_lost
 from affectflow.dataset.missing import Missing
 from affectflow.dataset.paths import find_files, inside
 from affectflow.dataset.records import PASSED_OVER, SPLITS, AuditRow, Label, Study, Video
-from affectflow.dataset.tables import level, read_table
-from affectflow.dataset.tasks import Task
+from affectflow.dataset.tables import read_table
 from affectflow.dataset.text import beside
 from affectflow.errors import UserError, did_you_mean
 
 REQUIRED = ("clip_id", "subject", "split", "path")
 RESERVED = ("shard", "status")
-MOST_LEVELS = 50
 OTHER_WORDS = {
     "train": ("training", "trn"),
     "validation": ("val", "valid", "validate", "dev", "development"),
     "test": ("testing", "tst"),
 }
 READ_AS = "path_read_as"
-NO_LEVEL = -1  # the index audits and drops it
 
 
 def files(settings: dict) -> list[Path]:
@@ -43,7 +39,8 @@ def read(settings: dict) -> Study:
     ------
     UserError
         If the manifest is missing or malformed, a required cell is empty, a split or task is
-        unknown, a path leads out of the root, or no video it names exists.
+        unknown, a column can't be understood, a path leads out of the root, or no video it names
+        exists.
     """
     path = _manifest(settings)
     columns, rows = read_table(path, REQUIRED)
@@ -51,7 +48,9 @@ def read(settings: dict) -> Study:
     for name in RESERVED:
         if name in columns:
             raise UserError(f"{path}: column {name} is made by the pipeline", "Rename it.")
-    tasks = _tasks(path, columns, rows, settings.get("tasks") or {})
+    available = [name for name in columns if name not in REQUIRED and name]
+    understood = understand(path, available, rows, settings)
+    tasks = {column.name: column for column in understood if column.task}
     for column in ("clip_id", "subject"):
         refuse_lost(str(path), column, (row[column] for row in rows))
     paths = [_inside(path, row, top) for row in rows]
@@ -59,7 +58,7 @@ def read(settings: dict) -> Study:
     videos: dict[str, Video] = {}
     labels, audit, why_none = [], [], {}
     missing = Missing(top)
-    for row, wanted in zip(rows, paths, strict=True):
+    for place, (row, wanted) in enumerate(zip(rows, paths, strict=True)):
         clip, subject = row["clip_id"], row["subject"]
         where = f"{path.name}, row {row['']}"
         split = _split(path, row)
@@ -77,7 +76,7 @@ def read(settings: dict) -> Study:
             if file != wanted:
                 detail = f"{where}: path '{row['path']}' is read as {file}"
                 audit.append(AuditRow(clip, subject, split, READ_AS, detail))
-        levels = {task.name: _code(path, row, task) for task in tasks}
+        levels = {name: value.values[place] for name, value in tasks.items()}
         labels.append(Label(clip, subject, split, levels, where))
     if not videos:
         raise UserError(
@@ -85,7 +84,15 @@ def read(settings: dict) -> Study:
             + "".join(f"; of {clip}, {why}" for clip, why in [*why_none.items()][:1]),
             "Set dataset.root to the folder that its paths start from.",
         )
-    return Study(top, tasks, list(videos.values()), labels, audit, why_none=why_none)
+    return Study(
+        top,
+        [column.task for column in understood if column.task],
+        list(videos.values()),
+        labels,
+        audit,
+        why_none=why_none,
+        understood=[column.line() for column in understood],
+    )
 
 
 def _inside(path: Path, row: dict[str, str], top: Path) -> str:
@@ -121,61 +128,3 @@ def _manifest(settings: dict) -> Path:
             beside(path) or "Give the path of clips.csv.",
         )
     return path
-
-
-def _tasks(path: Path, columns: list[str], rows: list[dict], given: dict[str, Any]) -> list[Task]:
-    available = [name for name in columns if name not in REQUIRED and name]
-    for name in given:
-        if name not in available:
-            raise UserError(
-                f"dataset.tasks: {path} has no column '{name}'", did_you_mean(name, available)
-            )
-    tasks = []
-    for name in given or available:
-        cells = {_plain(row[name]) for row in rows} - {""}
-        wanted = given.get(name) or {}
-        whole = all(cell.isdecimal() for cell in cells)
-        kind = wanted.get("kind", "ordinal" if whole or "levels" in wanted else "nominal")
-        levels = wanted.get("levels")
-        if isinstance(levels, list):
-            names = tuple(str(item) for item in levels)
-        elif isinstance(levels, int) or (levels is None and whole):
-            count = levels or max((int(cell) for cell in cells), default=1) + 1
-            names = tuple(str(code) for code in range(min(count, MOST_LEVELS + 1)))
-        elif kind == "ordinal":
-            raise UserError(
-                f"{path}: column {name} has words, and their order is not known",
-                f"List them, lowest first, in dataset.tasks.{name}.levels, or set kind: nominal.",
-            )
-        else:
-            names = tuple(sorted(cells))
-        if len(names) > MOST_LEVELS:
-            raise UserError(
-                f"{path}: column {name} has more than {MOST_LEVELS} levels: is it a task?",
-                "Name the columns that are tasks under dataset.tasks in the config.",
-            )
-        tasks.append(Task(name, kind, names))
-    if not tasks:
-        raise UserError(f"{path}: has no task column", "Add a column of levels beside the paths.")
-    return tasks
-
-
-def _plain(cell: str) -> str:
-    """Return 2.0, as tables write whole numbers beside empty cells, as 2."""
-    head, _, tail = cell.partition(".")
-    return head if tail and not tail.strip("0") else cell
-
-
-def _code(path: Path, row: dict[str, str], task: Task) -> int | None:
-    cell = _plain(row[task.name])
-    if not cell:
-        return None
-    if cell in task.levels:
-        return task.levels.index(cell)
-    if all(name.isdecimal() for name in task.levels):
-        level(path, row, task.name)
-        return NO_LEVEL
-    raise UserError(
-        f"{path}: row {row['']}, column {task.name}: unknown level '{cell}'",
-        did_you_mean(cell, task.levels),
-    )
