@@ -93,6 +93,7 @@ def check(study: Study) -> index.Index:
         _check_weights(name, settings)
     found = index.build_index(study.settings["dataset"], study.settings["shards"])
     _check_splits(study, found)
+    _check_metrics(study, found)
     _check_labels(study, found)
     return found
 
@@ -141,6 +142,34 @@ def _check_weights(name: str, settings: Mapping[str, Any]) -> None:
         raise UserError(
             f"config: backbones.{name}.sha256: {path} has {found}",
             "The file is damaged or another one: fetch it again, or correct the sha256.",
+        )
+
+
+def _check_metrics(study: Study, found: index.Index) -> None:
+    """Refuse what an experiment asks of real-valued tasks, or of levels, that aren't there."""
+    real = [task.name for task in found.tasks if task.kind == "real"]
+    levels = len(real) < len(found.tasks)
+    for name, own in study.asked.trained.items():
+        training = own["training"]
+        if real and training["head"] == "pooled_autoencoder":
+            raise UserError(
+                f"config: experiments.{name}.head: pooled_autoencoder finds rare levels, and "
+                f"{real[0]} is real-valued",
+                f"Take another head, or give {real[0]} levels in dataset.tasks.",
+            )
+        _check_metric(f"experiments.{name}.select_by", training.get("select_by"), real, levels)
+    for name, sweep in study.asked.sweeps.items():
+        _check_metric(f"experiments.{name}.choose_by", sweep.choose_by, real, levels)
+
+
+def _check_metric(key: str, metric: str | None, real: list[str], levels: bool) -> None:
+    if metric == "ccc" and not real:
+        raise UserError(
+            f"config: {key}: ccc is of real-valued tasks, and there is none", "Take macro_f1."
+        )
+    if metric not in (None, "loss", "ccc") and not levels:
+        raise UserError(
+            f"config: {key}: {metric} is of tasks with levels, and there is none", "Take ccc."
         )
 
 

@@ -21,7 +21,7 @@ LONGEST = 200
 """Bytes of a run's name, which is a folder's, and a part of a log's; file systems take 255."""
 MOST_SEED = 2**32 - 1
 """NumPy's old generator, which scikit-learn uses, takes no larger one."""
-CHOOSE_BY = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
+CHOOSE_BY = ("macro_f1", "balanced_accuracy", "kappa", "accuracy", "ccc")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from affectflow.dataset.matching import any_case
 from affectflow.dataset.records import SPLITS
+from affectflow.dataset.tasks import Task, Value
 from affectflow.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def warnings(index: Index, folded: bool = False) -> list[str]:
         rows = [row for row in index.audit if row.status == status]
         if rows:
             lines.append(f"{len(rows):,} {what} are not read as written ({rows[0].detail})")
-    return lines + [line for task in index.tasks for line in _of_task(index, task.name, folded)]
+    return lines + [line for task in index.tasks for line in _of_task(index, task, folded)]
 
 
 WITHOUT = {
@@ -104,17 +105,17 @@ WITHOUT = {
 }
 
 
-def _of_task(index: Index, task: str, folded: bool) -> list[str]:
+def _of_task(index: Index, task: Task, folded: bool) -> list[str]:
     trained = [clip for clip in index.clips if clip.path and (folded or clip.split == "train")]
-    codes = {code for clip in trained if (code := clip.levels[task]) is not None}
+    codes = {code for clip in trained if (code := clip.levels[task.name]) is not None}
     where = "clip" if folded else "training clip"
     if not codes:
-        return [f"{task}: no {where} has a label: what is predicted of it means nothing"]
+        return [f"{task.name}: no {where} has a label: what is predicted of it means nothing"]
     if len(codes) == 1:
-        names = next(each.levels for each in index.tasks if each.name == task)
-        return [
-            f"{task}: every {where} has one level ({names[codes.pop()]}): nothing to tell apart"
-        ]
+        code = codes.pop()
+        name = f"{code:g}" if task.kind == "real" else task.levels[int(code)]
+        what = "value" if task.kind == "real" else "level"
+        return [f"{task.name}: every {where} has one {what} ({name}): nothing to tell apart"]
     return []
 
 

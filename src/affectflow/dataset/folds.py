@@ -75,9 +75,24 @@ def _counts(
     """Return (subjects, columns): the clips of each subject, then those of each task's levels."""
     columns = [np.ones(len(clips))]
     for task in tasks:
-        level = clips[task.name].fillna(-1).to_numpy(np.int64)
-        columns += [(level == code).astype(np.float64) for code in range(len(task.levels))]
+        level, levels = _levels(clips[task.name], task)
+        columns += [(level == code).astype(np.float64) for code in range(levels)]
     return np.stack([np.bincount(whose, column, subjects) for column in columns], axis=1)
+
+
+def _levels(labels: pandas.Series, task: Task) -> tuple[NDArray[np.int64], int]:
+    """Return level codes, -1 where there is no label, and how many levels there are.
+
+    Those of a real-valued task are the quarters of its labels.
+    """
+    if task.kind != "real":
+        return labels.fillna(-1).to_numpy(np.int64), len(task.levels)
+    values = labels.to_numpy(np.float64, na_value=np.nan)
+    known = ~np.isnan(values)
+    level = np.full(len(values), -1, np.int64)
+    if known.any():
+        level[known] = np.searchsorted(np.quantile(values[known], [0.25, 0.5, 0.75]), values[known])
+    return level, 4
 
 
 def of_fold(

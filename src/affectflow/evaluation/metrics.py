@@ -19,6 +19,7 @@ from sklearn.metrics import (
 )
 
 from affectflow.dataset.tasks import Task
+from affectflow.evaluation import real
 from affectflow.evaluation.probabilities import score_names
 
 PER_LEVEL = ("precision", "recall", "f1")
@@ -34,6 +35,8 @@ UNDEFINED = {
 
 def metric_names(task: Task) -> list[str]:
     """Return the names of a task's metrics, in the order in which they are reported."""
+    if task.kind == "real":
+        return list(real.NAMES)
     summary = ["accuracy", "macro_f1", "balanced_accuracy", "war"]
     if task.kind == "ordinal":
         summary += ["kappa", "mae"]
@@ -44,7 +47,8 @@ def metric_names(task: Task) -> list[str]:
 
 def why_undefined(name: str) -> str:
     """Say in words when the metric `name` has no value although clips were scored."""
-    return UNDEFINED[name.removeprefix("random_").split("_level_")[0]]
+    plain = name.removeprefix("random_").removeprefix("floor_").split("_level_")[0]
+    return (UNDEFINED | real.UNDEFINED)[plain]
 
 
 def measure(label: NDArray[np.int64], predicted: NDArray[np.int64], task: Task) -> dict[str, float]:

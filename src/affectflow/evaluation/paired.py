@@ -25,6 +25,7 @@ import pandas
 from numpy.typing import NDArray
 
 from affectflow.dataset.tasks import Task
+from affectflow.evaluation import real
 from affectflow.evaluation.intervals import (
     intervals,
     lost,
@@ -34,7 +35,7 @@ from affectflow.evaluation.intervals import (
     summary,
 )
 from affectflow.evaluation.report import DIGITS, TESTED, check
-from affectflow.evaluation.swap import swap_test
+from affectflow.evaluation.swap import Measure, swap_test
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,6 @@ INTERVAL = ("difference", "ci_low", "ci_high")
 P_VALUES = ("p", "p_holm", "p_least", "p_holm_least")
 COUNTS = ("n_clips", "n_subjects", "n_differing", "n_labelled")
 COLUMNS = [*NAMES, *INTERVAL, "ci_warning", *P_VALUES, *COUNTS]
-NOT_SCORED = -1
 
 
 def compare(
@@ -74,12 +74,13 @@ def compare(
         `COLUMNS`, a row per pair, split, state and metric. ``difference`` is the second's value
         minus the first's on the ``n_clips`` clips of ``n_subjects`` subjects that both scored, of
         the split's ``n_labelled`` labelled ones; ``ci_low`` and ``ci_high`` bound its middle 95%
-        over resamples, with a ``ci_warning`` where many of these were lost. Of ``mae`` less is
-        better. The two differ on ``n_differing`` of the subjects, and so ``p_least`` is what ``p``
-        could be at least, and ``p_holm_least`` what ``p_holm`` could be at least for any pair of
-        the same split, state and metric. What is undefined is NaN: kappa where all is one level,
-        intervals and p with fewer than two subjects, p on the validation split. Empty with fewer
-        than two experiments.
+        over resamples, with a ``ci_warning`` where many of these were lost. Of ``mae`` and
+        ``mse`` less is better. The two differ on ``n_differing`` of the subjects, and so
+        ``p_least`` is what ``p`` could be at least, and ``p_holm_least`` what ``p_holm`` could be
+        at least for any pair of the same split, state and metric. What is undefined is NaN: kappa
+        where all is one level, intervals and p with fewer than two subjects, p on the validation
+        split.
+        Empty with fewer than two experiments.
 
     Raises
     ------
@@ -123,29 +124,28 @@ class _Scored:
     ) -> None:
         self.task, self.resamples, self.seed = task, resamples, seed
         self.subject = labelled["subject"].to_numpy(object)
-        self.label = labelled[task.name].to_numpy(np.int64)
+        self.label = labelled[task.name].to_numpy(np.float64)
         self.predicted = {
             name: own[own["task"] == task.name]
             .set_index("clip_id")["predicted"]
-            .reindex(labelled["clip_id"], fill_value=NOT_SCORED)
-            .to_numpy(np.int64)
+            .reindex(labelled["clip_id"])
+            .to_numpy(np.float64, na_value=np.nan)
             for name, own in predictions.items()
         }
         # Most experiments score the same clips: what is made of each serves all of its pairs.
-        self.confusions: dict[tuple[str, bytes], NDArray[np.int64]] = {}
+        self.confusions: dict[tuple[str, bytes], NDArray[Any]] = {}
         self.resampled: dict[tuple[str, bytes], dict[str, NDArray[np.float64]]] = {}
 
     def pair(self, first: str, second: str, test: bool) -> list[dict[str, Any]]:
         """Return a row per metric of one pair, with p if it is to be tested."""
-        both = (self.predicted[first] != NOT_SCORED) & (self.predicted[second] != NOT_SCORED)
+        both = ~np.isnan(self.predicted[first]) & ~np.isnan(self.predicted[second])
         one, other = self._confusions(first, both), self._confusions(second, both)
-        levels = occurring(one)
-        measure = partial(_metrics, task=self.task, levels=levels)
+        measure = self._measure(one)
         before, after = measure(one.sum(axis=0)), measure(other.sum(axis=0))
         counts = {
             "n_clips": int(both.sum()),
             "n_subjects": len(one),
-            "n_differing": int((one != other).any(axis=(1, 2)).sum()),
+            "n_differing": int((one != other).any(axis=tuple(range(1, one.ndim))).sum()),
             "n_labelled": len(both),
         }
         several = len(one) > 1
@@ -175,15 +175,23 @@ class _Scored:
                 ranges[name] |= {"ci_low": interval.low, "ci_high": interval.high}
         return ranges
 
-    def _confusions(self, name: str, clips: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _measure(self, sums: NDArray[Any]) -> Measure:
+        """Return what turns pooled sums into metrics; `sums` are those of a sample's subjects."""
+        if self.task.kind == "real":
+            return real.from_sums
+        return partial(_metrics, task=self.task, levels=occurring(sums))
+
+    def _confusions(self, name: str, clips: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return what adds over subjects: confusion matrices, or sums of numbers."""
         key = (name, clips.tobytes())
         if key not in self.confusions:
-            self.confusions[key] = subject_confusions(
-                self.subject[clips],
-                self.label[clips],
-                self.predicted[name][clips],
-                len(self.task.levels),
-            )
+            subject, label = self.subject[clips], self.label[clips]
+            predicted = self.predicted[name][clips]
+            if self.task.kind == "real":
+                self.confusions[key] = real.subject_sums(subject, label, predicted)
+            else:
+                codes = label.astype(np.int64), predicted.astype(np.int64)
+                self.confusions[key] = subject_confusions(subject, *codes, len(self.task.levels))
         return self.confusions[key]
 
     def _draws(self, name: str, clips: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
@@ -192,12 +200,12 @@ class _Scored:
         if key not in self.resampled:
             confusions = self._confusions(name, clips)
             drawn = resample(confusions, self.resamples, self.seed)
-            self.resampled[key] = _metrics(drawn, self.task, occurring(confusions))
+            self.resampled[key] = self._measure(confusions)(drawn)
         return self.resampled[key]
 
 
 def _metrics(
-    confusion: NDArray[np.number], task: Task, levels: NDArray[np.bool_]
+    confusion: NDArray[Any], task: Task, levels: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.float64]]:
     values = summary(confusion, task, levels)
     return {name: values[name] for name in METRICS if name in values}

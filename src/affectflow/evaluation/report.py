@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from affectflow.dataset.records import SPLITS
 from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
-from affectflow.evaluation import floors
+from affectflow.evaluation import floors, real
 from affectflow.evaluation.intervals import (
     Interval,
     from_confusion,
@@ -26,6 +27,7 @@ from affectflow.evaluation.intervals import (
 )
 from affectflow.evaluation.metrics import measure, metric_names, why_undefined
 from affectflow.evaluation.probabilities import from_sums, subject_sums
+from affectflow.evaluation.swap import swap_test
 from affectflow.provenance.atomic import write_text
 
 DIGITS = 8
@@ -71,7 +73,8 @@ def evaluate(
         A ``floor_`` metric is that of always predicting the level which is most frequent in the
         training labels (where there are none, in the labels scored), on the same clips; a
         ``random_`` metric is the mean of drawing levels with their shares of those labels. See
-        `affectflow.evaluation.floors`.
+        `affectflow.evaluation.floors`. A real-valued task has the metrics of
+        `affectflow.evaluation.real`, and as its floor the mean of the training labels.
 
     Raises
     ------
@@ -90,7 +93,9 @@ def evaluate(
             task.name: _score(
                 labelled[(labelled["split"] == split) & (labelled["task"] == task.name)],
                 known[known[task.name].notna()],
-                clips.loc[clips["split"] == "train", task.name].dropna().to_numpy(np.int64),
+                clips.loc[clips["split"] == "train", task.name]
+                .dropna()
+                .to_numpy(np.float64 if task.kind == "real" else np.int64),
                 task,
                 resamples,
                 seed,
@@ -108,56 +113,110 @@ def evaluate(
 def _score(
     rows: pandas.DataFrame,
     known: pandas.DataFrame,
-    train_labels: NDArray[np.int64],
+    train_labels: NDArray[Any],
     task: Task,
     resamples: int,
     seed: int,
     test: bool,
 ) -> dict[str, Any]:
-    subject = rows["subject"].to_numpy()
-    label = rows["label"].to_numpy(np.int64)
-    predicted = rows["predicted"].to_numpy(np.int64)
-    levels = len(task.levels)
-    values: dict[str, float] = {}
-    found: dict[str, Interval] = {}
-    p: dict[str, float] = {}
-    majority = None
-    seen = train_labels if train_labels.size else label
-    if seen.size:
-        share = floors.shares(seen, levels)
-        majority = int(share.argmax())  # the lowest of equals
-    if label.size:
-        probability = _probability(rows, task)
-        values, found = _measure(subject, label, predicted, probability, task, resamples, seed)
-        always = np.full_like(label, majority)
-        blind = np.tile(share, (label.size, 1))
-        floor, floor_found = _measure(subject, label, always, blind, task, resamples, seed)
-        drawn = floors.random_floor(label, share, task, seed)
-        values |= {f"floor_{name}": floor[name] for name in floors.MAJORITY if name in floor}
-        values |= {f"random_{name}": value for name, value in drawn.items()}
-        found |= {f"floor_{name}": interval for name, interval in floor_found.items()}
-    confusions = subject_confusions(subject, label, predicted, levels)
-    if test and len(confusions) > 1:
-        p = floors.p_floor(confusions, share, task, seed)
+    scores = (_of_numbers if task.kind == "real" else _of_levels)(
+        rows, train_labels, task, resamples, seed, test
+    )
     labelled = known["subject"].value_counts().sort_index()
     scored = rows["subject"].value_counts().reindex(labelled.index, fill_value=0)
     subjects = int((scored > 0).sum())
     return {
         "kind": task.kind,
         "levels": list(task.levels),
-        "n_scored": int(label.size),
+        "n_scored": len(rows),
         "n_labelled": len(known),
         "n_subjects": subjects,
         "subjects": {"n_labelled": labelled.to_dict(), "n_scored": scored.to_dict()},
-        "majority_level": majority,
+        "majority_level": scores.majority,
         "majority_from": "training labels" if train_labels.size else "scored labels",
-        "predicts_one_level": bool(np.unique(predicted).size == 1) if label.size else None,
-        "confusion": confusions.sum(axis=0).tolist(),
+        "predicts_one_level": bool(rows["predicted"].nunique() == 1) if len(rows) else None,
+        "confusion": scores.confusion,
         "metrics": {
-            name: _entry(name, values, found.get(name), p.get(name), subjects, resamples)
+            name: _entry(
+                *(name, scores.values, scores.found.get(name), scores.p.get(name)),
+                *(subjects, resamples),
+            )
             for name in _reported(task)
         },
     }
+
+
+@dataclass
+class _Scores:
+    """Values, intervals and p-values by metric, and what else is said of a task."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    found: dict[str, Interval] = field(default_factory=dict)
+    p: dict[str, float] = field(default_factory=dict)
+    majority: int | None = None
+    confusion: list[list[int]] = field(default_factory=list)
+
+
+def _of_levels(
+    rows: pandas.DataFrame,
+    train_labels: NDArray[np.int64],
+    task: Task,
+    resamples: int,
+    seed: int,
+    test: bool,
+) -> _Scores:
+    subject = rows["subject"].to_numpy()
+    label = rows["label"].to_numpy(np.int64)
+    predicted = rows["predicted"].to_numpy(np.int64)
+    levels = len(task.levels)
+    scores = _Scores()
+    seen = train_labels if train_labels.size else label
+    if seen.size:
+        share = floors.shares(seen, levels)
+        scores.majority = int(share.argmax())  # the lowest of equals
+    if label.size:
+        probability = _probability(rows, task)
+        values, found = _measure(subject, label, predicted, probability, task, resamples, seed)
+        always = np.full_like(label, scores.majority)
+        blind = np.tile(share, (label.size, 1))
+        floor, floor_found = _measure(subject, label, always, blind, task, resamples, seed)
+        drawn = floors.random_floor(label, share, task, seed)
+        values |= {f"floor_{name}": floor[name] for name in floors.MAJORITY if name in floor}
+        values |= {f"random_{name}": value for name, value in drawn.items()}
+        found |= {f"floor_{name}": interval for name, interval in floor_found.items()}
+        scores.values, scores.found = values, found
+    confusions = subject_confusions(subject, label, predicted, levels)
+    if test and len(confusions) > 1:
+        scores.p = floors.p_floor(confusions, share, task, seed)
+    scores.confusion = confusions.sum(axis=0).tolist()
+    return scores
+
+
+def _of_numbers(
+    rows: pandas.DataFrame,
+    train_labels: NDArray[np.float64],
+    task: Task,
+    resamples: int,
+    seed: int,
+    test: bool,
+) -> _Scores:
+    """As `_of_levels`; the floor is the mean of the training labels."""
+    scores = _Scores()
+    if rows.empty:
+        return scores
+    subject, label = rows["subject"].to_numpy(), rows["label"].to_numpy(np.float64)
+    mean = (train_labels if train_labels.size else label).mean()
+    own = real.subject_sums(subject, label, rows["predicted"].to_numpy(np.float64))
+    floor = real.subject_sums(subject, label, np.full_like(label, mean))
+    for prefix, sums in (("", own), ("floor_", floor)):
+        values = real.from_sums(sums.sum(axis=0))
+        scores.values |= {f"{prefix}{name}": float(value) for name, value in values.items()}
+        if len(sums) > 1:
+            found = intervals(real.from_sums(resample(sums, resamples, seed)))
+            scores.found |= {f"{prefix}{name}": interval for name, interval in found.items()}
+    if test and len(own) > 1:
+        scores.p = swap_test(floor, own, real.from_sums, seed).p
+    return scores
 
 
 def _probability(rows: pandas.DataFrame, task: Task) -> NDArray[np.float64] | None:
@@ -192,6 +251,9 @@ def _reported(task: Task) -> list[str]:
     names = []
     for name in metric_names(task):
         names.append(name)
+        if task.kind == "real":
+            names += [f"floor_{name}"] * (name in real.FLOORS)
+            continue
         names += [f"floor_{name}"] * (name in floors.MAJORITY)
         names += [f"random_{name}"] * (name in floors.RANDOM)
     return names
@@ -247,8 +309,8 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
         subject in two splits.
     """
     remedy = "Remove this experiment's folder in results/experiments and run again."
-    levels = {task.name: len(task.levels) for task in tasks}
-    unknown = set(predictions["task"]) - set(levels)
+    levels = {task.name: len(task.levels) for task in tasks if task.kind != "real"}
+    unknown = set(predictions["task"]) - {task.name for task in tasks}
     if unknown:
         raise UserError(f"predictions: unknown task {', '.join(sorted(unknown))}", remedy)
     twice = predictions.duplicated(["clip_id", "task"])
@@ -256,10 +318,12 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
         clip = predictions.loc[twice, "clip_id"].iloc[0]
         raise UserError(f"predictions: clip {clip} is scored twice for one task", remedy)
     for name in ("label", "predicted"):
-        codes = predictions[name].astype("Int64")
-        beyond = ((codes < 0) | (codes >= predictions["task"].map(levels))).fillna(False)
+        codes = predictions.loc[predictions["task"].isin(list(levels)), ["clip_id", "task", name]]
+        most = codes["task"].map(levels)
+        beyond = (codes[name] < 0) | (codes[name] >= most) | (codes[name] % 1 > 0)
+        beyond = beyond.fillna(False).astype(bool)
         if beyond.any():
-            clip = predictions.loc[beyond, "clip_id"].iloc[0]
+            clip = codes.loc[beyond, "clip_id"].iloc[0]
             raise UserError(f"predictions: {name} of clip {clip} is no level of its task", remedy)
     if "p_0" in predictions:
         _check_probabilities(predictions, levels, remedy)
@@ -271,12 +335,15 @@ def check(predictions: pandas.DataFrame, clips: pandas.DataFrame, tasks: list[Ta
             "Put all clips of a subject in one split.",
         )
     table = clips.set_index("clip_id")
-    for task in levels:
+    for task in (each.name for each in tasks):
         own = predictions[predictions["task"] == task].set_index("clip_id")
         known = table[["subject", "split", task]].reindex(own.index)
-        labels = own["label"].astype("Int64").fillna(-1)
+        labels, given = (
+            column.to_numpy(np.float64, na_value=np.nan) for column in (own["label"], known[task])
+        )
         same = (
-            (labels == known[task].astype("Int64").fillna(-1))
+            # pandas reads a number's last digit as it comes.
+            pandas.Series(np.isclose(labels, given, 1e-9, 0, equal_nan=True), own.index)
             & (own["split"] == known["split"])
             & (own["subject"] == known["subject"])
         )
@@ -307,11 +374,17 @@ def _check_probabilities(
 
 
 def read_predictions(path: Path) -> pandas.DataFrame:
-    """Read predictions.csv; `clip_id` and `subject` as str, `label` as Int64 (missing: none)."""
+    """Read predictions.csv; `clip_id` and `subject` as str, `label` as Int64 (missing: none).
+
+    With a real-valued task `label` is Float64, and `predicted` float64.
+    """
     kinds = dict.fromkeys(("clip_id", "subject", "split", "task"), "str")
-    kinds |= {"label": "Int64", "predicted": "int64"}
+    kinds |= {"label": "Float64", "predicted": "float64"}
     # Only an empty field is missing: a subject may be called "NA".
-    return pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    table = pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    if not ((table["label"].dropna() % 1 > 0).any() or (table["predicted"] % 1 > 0).any()):
+        table = table.astype({"label": "Int64", "predicted": "int64"})
+    return table
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pandas
 from affectflow.provenance.atomic import atomic
 
 SIGNIFICANT = 0.05
+LESS_IS_BETTER = ("mae", "mse")
 NAMES = ("experiment", "split", "state", "metric")
 NUMBERS = ("value", "ci_low", "ci_high")
 WARNING, P = "ci_warning", "p_floor"
@@ -81,8 +82,9 @@ def estimates(rows: pandas.DataFrame) -> dict[str, Estimate]:
 
 def floors_of(found: Mapping[str, Estimate], metric: str) -> tuple[float, float]:
     """Return what the majority and the random floor score; NaN where that is undefined."""
-    always = 0.0 if metric == "kappa" else found[f"floor_{metric}"].value
-    return always, found[f"random_{metric}"].value
+    always, drawn = (found.get(f"{floor}_{metric}") for floor in ("floor", "random"))
+    least = 0.0 if metric == "kappa" else nan
+    return always.value if always else least, drawn.value if drawn else nan
 
 
 def is_above(found: Mapping[str, Estimate], metric: str) -> bool:
@@ -92,6 +94,8 @@ def is_above(found: Mapping[str, Estimate], metric: str) -> bool:
     subject, seldom makes such a difference. The interval alone is too narrow where subjects are
     few, or where a level is of few; for five subjects or fewer nothing is shown.
     """
+    if metric in LESS_IS_BETTER:
+        return False
     own = found[metric]
     highest = max((floor for floor in floors_of(found, metric) if not isnan(floor)), default=nan)
     return own.low > highest and own.p < SIGNIFICANT

@@ -12,8 +12,10 @@ from affectflow.evaluation.tables import SIGNIFICANT
 from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head
 
 SPLIT, METRIC = "test", "macro_f1"
+OF_NUMBERS = "ccc"
 READING = (
-    "Each cell is the macro-F1 of the column's experiment minus that of the row's, on the test "
+    "Each cell is the macro-F1 (of a real-valued state the concordance, CCC) of the column's "
+    "experiment minus that of the row's, on the test "
     "clips that both scored; below it the 95 % interval from resampling subjects, the same draws "
     "for both. ○: exchanging the two experiments' predictions within subjects seldom makes such a "
     f"difference (p below {SIGNIFICANT}). ●: so it is after Holm's correction for all pairs of "
@@ -58,7 +60,9 @@ def comparisons_html(
     groups = groups or {"test split": compared}
     notes = [RANDOM] * bool(set(random_weights) & set(compared)) + [*NOTES, *about]
     body = ["<h1>Experiments against each other</h1>", listed(notes)]
-    rows = comparisons[(comparisons["split"] == SPLIT) & (comparisons["metric"] == METRIC)]
+    rows = comparisons[
+        (comparisons["split"] == SPLIT) & comparisons["metric"].isin([METRIC, OF_NUMBERS])
+    ]
     if comparisons.empty:
         body.append(
             "<p>No two experiments are tested on the same clips: there is nothing to compare.</p>"

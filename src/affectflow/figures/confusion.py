@@ -27,7 +27,7 @@ def draw(metrics: dict[str, Any], experiment: str, split: str = "test") -> Figur
     matplotlib.figure.Figure
     """
     states = metrics["splits"].get(split, {})
-    most = max((len(scores["levels"]) for scores in states.values()), default=4)
+    most = max((len(scores["levels"]) or 4 for scores in states.values()), default=4)
     side = max(4.4, 0.8 * most + 1.2)
     figure, grid = panels(len(states), 2, side + 0.4, side)
     figure.suptitle(f"{plain(experiment, 60)}: {split} split")
@@ -43,6 +43,9 @@ def panel(axes: Axes, state: str, scores: dict[str, Any]) -> None:
     title = axes.set_title(plain(state))
     if not scores["n_scored"]:
         say(axes, f"none of {scores['n_labelled']:,} labelled clips was scored")
+        return
+    if scores["kind"] == "real":
+        say(axes, "\n".join(_lines_of_numbers(scores)))
         return
     confusion = np.array(scores["confusion"], dtype=np.int64)
     support = confusion.sum(axis=1, keepdims=True)
@@ -81,11 +84,24 @@ def _lines(scores: dict[str, Any]) -> list[str]:
         lines.append(f"κ {_value(metrics['kappa'])} (floor 0.00)")
     floor = metrics["floor_macro_f1"]["value"]
     lines.append(f"macro-F1 {_value(metrics['macro_f1'])} (floor {floor:.2f})")
-    lines.append(
+    return [*lines, _counts(scores)]
+
+
+def _lines_of_numbers(scores: dict[str, Any]) -> list[str]:
+    metrics = scores["metrics"]
+    lines = ["real-valued: no levels to confuse"]
+    for name, title in (("ccc", "concordance"), ("mae", "mean absolute error")):
+        floor = metrics[f"floor_{name}"]["value"]
+        said = "" if floor is None else f" (floor {floor:.2f})"
+        lines.append(f"{title} {_value(metrics[name])}{said}")
+    return [*lines, _counts(scores)]
+
+
+def _counts(scores: dict[str, Any]) -> str:
+    return (
         f"{scores['n_scored']:,} of {scores['n_labelled']:,} labelled clips scored, "
         f"{scores['n_subjects']:,} subject" + "s" * (scores["n_subjects"] != 1)
     )
-    return lines
 
 
 def _value(entry: dict[str, Any]) -> str:

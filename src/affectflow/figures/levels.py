@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from affectflow.dataset.index import SPREAD
 from affectflow.dataset.tasks import Task
 from affectflow.figures.style import SPLIT_COLOURS, panels, plain, say, styled
 
@@ -19,7 +21,8 @@ def draw(levels: pandas.DataFrame, tasks: list[Task]) -> Figure:
     Parameters
     ----------
     levels : pandas.DataFrame
-        The levels table: `split, state, level_0 .., total`, counts of clips.
+        The levels table: `split, state, level_0 .., total`, counts of clips; of a real-valued task
+        `mean, sd, min, max`.
     tasks : list of Task
         Which states to draw, and their levels' names.
 
@@ -27,10 +30,13 @@ def draw(levels: pandas.DataFrame, tasks: list[Task]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    most = max((len(task.levels) for task in tasks), default=4)
+    most = max((len(task.levels) or 4 for task in tasks), default=4)
     figure, grid = panels(len(tasks), 2 if most <= 5 else 1, max(5.4, 1.35 * most), 3.2)
     figure.suptitle("Labelled clips per level and split")
     for axes, task in zip(grid, tasks, strict=True):
+        if task.kind == "real":
+            _numbers(axes, levels[levels["state"] == task.name], task.name)
+            continue
         place = np.arange(len(task.levels))
         width = GROUP / len(SPLIT_COLOURS)
         highest = 0.0
@@ -70,3 +76,26 @@ def draw(levels: pandas.DataFrame, tasks: list[Task]) -> Figure:
             handlelength=1.2,
         )
     return figure
+
+
+def _numbers(axes: Axes, rows: pandas.DataFrame, name: str) -> None:
+    """Draw range, deviation and mean of a real-valued task's labels, a line per split."""
+    axes.set_title(plain(name, 24))
+    known = rows[rows["total"] > 0].set_index("split")
+    if known.empty:
+        say(axes, "no labelled clip")
+        return
+    names = []
+    for place, (split, colour) in enumerate(SPLIT_COLOURS.items()):
+        names.append(split)
+        if split not in known.index:
+            continue
+        total, mean, sd, least, most = known.loc[[split], ["total", *SPREAD]].to_numpy(float)[0]
+        names[-1] = f"{split} ({total:,.0f})"
+        axes.plot([least, most], [place, place], color=colour, lw=1)
+        axes.plot([mean - sd, mean + sd], [place, place], color=colour, lw=5)
+        axes.plot(mean, place, "o", color=colour, mec="white", ms=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("label: mean, standard deviation, range")
+    axes.grid(axis="x")

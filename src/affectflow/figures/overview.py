@@ -26,9 +26,13 @@ from affectflow.figures.style import (
 )
 
 COLUMNS = 2
+KINDS = ("", "floor_", "random_")
 # Some guess may lift macro-F1 a little above both floors; no guess lifts this.
 GUESS_PROOF = "balanced_accuracy"
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
+TITLES |= {"ccc": "concordance (CCC)"}
+# Of a real-valued state.
+OF_NUMBERS = "ccc"
 FLOOR: dict[str, Any] = {"marker": "|", "ms": 13, "mew": 2.5, "color": BLACK}
 RANDOM: dict[str, Any] = FLOOR | {"color": GREY}
 ABOVE: dict[str, Any] = {"marker": "o", "ms": 7, "color": BLUE}
@@ -79,15 +83,20 @@ def draw(
         say(grid[0], f"no clip in the {plain(split)} split")
         return figure
     found = {key: estimates(own) for key, own in rows.groupby(["state", "experiment"], sort=False)}
-    drawn = rows[rows["metric"].isin([metric, f"floor_{metric}", f"random_{metric}"])]
+    shown = {
+        state: OF_NUMBERS if OF_NUMBERS in set(own["metric"]) else metric
+        for state, own in rows.groupby("state", sort=False)
+    }
+    drawn = rows[rows["metric"].isin([f"{kind}{m}" for m in shown.values() for kind in KINDS])]
     right = min(1.02, 1.12 * np.nanmax([*drawn["value"], *drawn["ci_high"], 0.1]))
     for number, (axes, state) in enumerate(zip(grid, states, strict=False)):
         for place, experiment in enumerate(experiments):
-            _row(axes, place, found[state, experiment], metric)
+            _row(axes, place, found[state, experiment], shown[state])
         axes.set_title(plain(state, 24))
-        axes.set_xlim(0, right)
+        # Concordance may be below 0.
+        axes.set_xlim(0 if shown[state] == metric else -right, right)
         axes.set_ylim(len(experiments) - 0.4, -0.6)
-        axes.set_xlabel(TITLES[metric])
+        axes.set_xlabel(TITLES[shown[state]])
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
         first = number % COLUMNS == 0
@@ -112,7 +121,7 @@ def _row(axes: Axes, place: int, found: dict[str, Estimate], metric: str) -> Non
         return
     if found["collapsed"].value == 1:
         look = ONE_LEVEL
-    elif all(is_above(found, name) for name in (metric, GUESS_PROOF)):
+    elif all(is_above(found, name) for name in {metric, GUESS_PROOF} & found.keys()):
         look = ABOVE
     else:
         look = NOT_ABOVE

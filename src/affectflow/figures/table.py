@@ -44,6 +44,17 @@ SUMMARY = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
 }
+NUMBERS = {
+    "ccc": "concordance (CCC)",
+    "pearson": "correlation (r)",
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+}
+"""Of real-valued states."""
+OF_NUMBERS = (
+    "Real-valued states: the floor is the mean of the training labels. Concordance (Lin 1989) is 1 "
+    "where every prediction is its label, and 0 for a constant; of errors less is better."
+)
 
 
 def results_html(
@@ -117,8 +128,26 @@ def summary_table(
     random_weights: Collection[str] = (),
     folds: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> str:
-    """Return one split's results as an HTML table: `SUMMARY`, floors, intervals, clips scored."""
-    heads = ["experiment", "state", *SUMMARY.values()]
+    """Return one split's results as HTML tables: floors, intervals, clips scored.
+
+    One has `SUMMARY`, and another, for real-valued states if there are any, `NUMBERS`.
+    """
+    real = rows["state"].isin(rows.loc[rows["metric"] == "ccc", "state"])
+    tables = [] if real.any() and real.all() else [(rows[~real], SUMMARY, "")]
+    if real.any():
+        tables.append((rows[real], NUMBERS, f"<p>{OF_NUMBERS}</p>"))
+    return "".join(
+        said + _table(own, columns, random_weights, folds) for own, columns, said in tables
+    )
+
+
+def _table(
+    rows: pandas.DataFrame,
+    columns: Mapping[str, str],
+    random_weights: Collection[str],
+    folds: Mapping[tuple[str, str], Sequence[str]] | None,
+) -> str:
+    heads = ["experiment", "state", *columns.values()]
     parts = [f"<table>{table_head([*heads, 'scored of labelled'])}"]
     for experiment, own in rows.groupby("experiment", sort=False):
         lines = []
@@ -128,10 +157,7 @@ def summary_table(
             flags = _flags(found, experiment in random_weights, more)
             lines.append(
                 f"<td>{escape(str(state))}{''.join(flags)}</td>"
-                + _cell(found, "macro_f1")
-                + _cell(found, "kappa")
-                + _cell(found, "accuracy")
-                + _cell(found, "balanced_accuracy")
+                + "".join(_cell(found, metric) for metric in columns)
                 + f"<td class=number>{scores['n_scored'].iloc[0]:,} of "
                 f"{scores['n_labelled'].iloc[0]:,}<br>"
                 f"<span class=floor>{_subjects(found)}</span></td>"
@@ -142,28 +168,40 @@ def summary_table(
 
 
 def _spread(rows: pandas.DataFrame, random_weights: Collection[str]) -> str:
-    rows = rows[(rows["split"] == "test") & rows["metric"].isin(SUMMARY)]
+    rows = rows[rows["split"] == "test"]
+    parts = []
+    for columns in (SUMMARY, NUMBERS):
+        own = rows[rows["state"].isin(rows.loc[rows["metric"] == next(iter(columns)), "state"])]
+        if len(own):
+            parts.append(_spread_table(own[own["metric"].isin(columns)], columns, random_weights))
+    return "".join(parts)
+
+
+def _spread_table(
+    rows: pandas.DataFrame, columns: Mapping[str, str], random_weights: Collection[str]
+) -> str:
     lines = []
     for (experiment, state), own in rows.groupby(["experiment", "state"], sort=False):
         by_metric = own.set_index("metric")
         cells = (
             f"{three(by_metric['mean'].get(metric, nan))} ± "
             f"{three(by_metric['sd'].get(metric, nan))}"
-            for metric in SUMMARY
+            for metric in columns
         )
         name = f"{experiment} (random weights)" if experiment in random_weights else experiment
         runs = f"{own['runs'].max()} {own['over'].iloc[0]}"
         lines.append([str(name), str(state), *cells, runs])
-    return plain_table(["experiment", "state", *SUMMARY.values(), "runs"], lines)
+    return plain_table(["experiment", "state", *columns.values(), "runs"], lines)
 
 
 def _flags(found: dict[str, Estimate], random: bool, more: Sequence[str]) -> list[str]:
     flags = list(more)
     if found["collapsed"].value == 1:
-        flags.append("predicts one level")
-    if isnan(found["accuracy"].value):
+        flags.append("predicts one number" if "ccc" in found else "predicts one level")
+    scored = found["mae" if "ccc" in found else "accuracy"]
+    if isnan(scored.value):
         flags.append("not scored")
-    elif isnan(found["accuracy"].low):
+    elif isnan(scored.low):
         flags.append("no interval: one subject")
     if random:
         flags.append("random weights")
@@ -186,8 +224,14 @@ def _cell(found: dict[str, Estimate], metric: str) -> str:
         text = f"<span class=above>{text} ▲</span>"
     return (
         f"<td class=number>{text} <span class=range>{interval}</span>{warned(warning)}<br>"
-        f"<span class=floor>floor {three(floor)}, random {three(random)}</span></td>"
+        f"<span class=floor>{_floors(metric, floor, random)}</span></td>"
     )
+
+
+def _floors(metric: str, floor: float, random: float) -> str:
+    if metric in NUMBERS:
+        return "" if isnan(floor) else f"floor {three(floor)}"
+    return f"floor {three(floor)}, random {three(random)}"
 
 
 def three(value: float) -> str:

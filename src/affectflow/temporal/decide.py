@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RULES = ("mode", "median", "calibrated")
+VALUE = "value"
+"""Of a real-valued task: its number is what is predicted."""
 GRID = 40
 ROUNDS = 3
 
@@ -24,7 +26,7 @@ class Decision:
 
     Attributes
     ----------
-    rule : {"mode", "median", "calibrated"}
+    rule : {"mode", "median", "calibrated", "value"}
     cuts : tuple of float
         For ``calibrated``: (K-1,) ascending thresholds of the expected level.
     """
@@ -32,8 +34,10 @@ class Decision:
     rule: str
     cuts: tuple[float, ...] = ()
 
-    def __call__(self, p: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return a level for each row, (n,) of probabilities (n, K)."""
+    def __call__(self, p: NDArray[np.float64]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return a level for each row, (n,) of probabilities (n, K), or of numbers (n, 1) these."""
+        if self.rule == VALUE:
+            return p[:, 0]
         if self.rule == "calibrated":
             return cut(p, np.array(self.cuts))
         return {"mode": mode, "median": median}[self.rule](p)

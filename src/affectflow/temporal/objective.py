@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from affectflow import registry
 from affectflow.dataset.tasks import Task
+from affectflow.temporal import regression
 from affectflow.temporal.settings import LOSSES
 
 MISSING = -1
@@ -18,7 +19,8 @@ MISSING = -1
 class Objective:
     """The losses of some tasks.
 
-    A task without an order takes cross-entropy where the loss needs one.
+    A task without an order takes cross-entropy where the loss needs one; a real-valued one squared
+    error (`affectflow.temporal.regression`).
 
     Parameters
     ----------
@@ -37,16 +39,31 @@ class Objective:
         plain = registry.load(LOSSES, "cross_entropy")
         self.tasks = tuple(tasks)
         self.losses = [
-            plain if chosen.ORDERED and task.kind != "ordinal" else chosen for task in tasks
+            regression
+            if task.kind == "real"
+            else plain
+            if chosen.ORDERED and task.kind != "ordinal"
+            else chosen
+            for task in tasks
         ]
         self.chosen = chosen
+        self.numbers: dict[int, regression.Number] = {}
 
     def layers(self, inputs: int) -> nn.ModuleList:
         """Return a layer per task from features (B, inputs) to its scores."""
-        return nn.ModuleList(
+        made = nn.ModuleList(
             loss.layer(inputs, len(task.levels))
             for loss, task in zip(self.losses, self.tasks, strict=True)
         )
+        self.numbers = {
+            place: layer for place, layer in enumerate(made) if isinstance(layer, regression.Number)
+        }
+        return made
+
+    def measure(self, labels: Tensor) -> None:
+        """Take the unit of real-valued tasks from the training labels, (n, tasks)."""
+        for place, layer in self.numbers.items():
+            layer.measure(labels[:, place])
 
     def __call__(
         self,
@@ -63,7 +80,7 @@ class Objective:
             (B, ...) float32 for each task.
         levels : torch.Tensor
             (B, tasks) int64 level codes, -1 where a clip has no label. A task that labels no clip
-            of the batch adds nothing.
+            of the batch adds nothing. With a real-valued task: floats, NaN for no label.
         weights : sequence of torch.Tensor or None
             (K_task,) float32 for each task: how much a clip of each level counts; None for 1.
         settings : mapping or None
@@ -76,19 +93,27 @@ class Objective:
         """
         total = scores[0].new_zeros(())
         for place, (loss, own) in enumerate(zip(self.losses, scores, strict=True)):
-            truth = levels[:, place]
-            level = truth.clamp(min=0)
-            value, count = loss.terms(own, level, **self._settings(loss, settings))
-            weight = (truth != MISSING).to(own.dtype)
-            if weights is not None:
-                weight = weight * weights[place][level]
+            truth, known = levels[:, place], levels[:, place] != MISSING
+            if levels.is_floating_point():
+                known = ~truth.isnan()
+                truth = truth.nan_to_num()
+            weight = known.to(own.dtype)
+            if place in self.numbers:
+                unit = self.numbers[place].deviation.to(own.device)
+                value, count = loss.terms(own, truth.to(own.dtype))
+                value = value / unit**2
+            else:
+                level = truth.clamp(min=0).long()
+                value, count = loss.terms(own, level, **self._settings(loss, settings))
+                if weights is not None:
+                    weight = weight * weights[place][level]
             counted = (count * weight).sum()
             # Where nothing counts, the sum is zero too.
             total = total + (value * weight).sum() / torch.where(counted > 0, counted, 1.0)
         return total
 
     def probabilities(self, scores: Sequence[Tensor]) -> list[Tensor]:
-        """Return each task's level probabilities, (B, K_task)."""
+        """Return each task's level probabilities, (B, K_task), or its numbers (B, 1)."""
         return [
             loss.probabilities(own).float() for loss, own in zip(self.losses, scores, strict=True)
         ]

@@ -29,10 +29,11 @@ class TaskModel:
     estimator : sklearn.pipeline.Pipeline
         Fitted.
     levels : int
-        K.
+        K; 0 of a real-valued task.
     scale : float
         Of scores that are no probabilities: the softmax's temperature (Guo et al. 2017, eq. 9), or
-        the deviation of a level around a regression's value.
+        the deviation of a level around a regression's value. Of a real-valued task the deviation
+        of the training labels.
     """
 
     estimator: Pipeline
@@ -40,7 +41,7 @@ class TaskModel:
     scale: float = 1.0
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the levels' probabilities, (n, K) of statistics (n, F)."""
+        """Return the levels' probabilities, (n, K) of statistics (n, F); numbers (n, 1)."""
         return self.of_scores(self.scores(x))
 
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -54,7 +55,9 @@ class TaskModel:
         return np.stack([-found, found], axis=1) / 2 if found.ndim == 1 else found
 
     def of_scores(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, K) probabilities of what `scores` returned."""
+        """Return (n, K) probabilities of what `scores` returned, or numbers (n, 1)."""
+        if not self.levels:
+            return scores.reshape(-1, 1)
         if scores.ndim == 1:
             edges = np.arange(self.levels - 1) + 0.5
             above = norm.sf((edges - scores[:, None]) / self.scale)
@@ -76,7 +79,7 @@ class TaskModel:
         level : numpy.ndarray
             (n,) int64.
         """
-        if hasattr(self.estimator, "predict_proba") or len(level) == 0:
+        if hasattr(self.estimator, "predict_proba") or len(level) == 0 or not self.levels:
             return self
         scores = self.scores(x)
         rows = np.arange(len(level))

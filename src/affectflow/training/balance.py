@@ -26,7 +26,8 @@ def level_weights(
     scheme : {"none", "balanced", "sqrt"}
         ``balanced``: inverse to the level's frequency, so that all levels together count the same
         (scikit-learn's ``class_weight="balanced"``; King and Zeng 2001). ``sqrt``: inverse to its
-        square root, which leaves a very rare level less loud. A level without clips counts 0.
+        square root, which leaves a very rare level less loud. A level without clips counts 0. A
+        real-valued task has no levels: each of its clips counts 1.
 
     Returns
     -------
@@ -38,7 +39,8 @@ def level_weights(
     found = []
     for place, task in enumerate(tasks):
         own = levels[:, place]
-        count = np.bincount(own[own != MISSING], minlength=len(task.levels)).astype(np.float64)
+        count = np.bincount(own[own != MISSING], minlength=max(len(task.levels), 1))
+        count = count.astype(np.float64)
         rare = np.divide(1.0, count, out=np.zeros_like(count), where=count > 0)
         weight = rare if scheme == "balanced" else np.sqrt(rare)
         mean = (weight * count).sum() / max(count.sum(), 1)

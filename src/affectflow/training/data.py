@@ -60,9 +60,13 @@ class SequenceData:
     mask : numpy.ndarray
         (clips, S) bool, at least one True per clip; False also where a clip has fewer frames.
     levels : numpy.ndarray
-        (clips, tasks) int64 level codes, -1 where there is no label.
+        (clips, tasks) int64 level codes, -1 where there is no label; of a real-valued task 0 where
+        there is one.
     clip_id, subject, split : numpy.ndarray
         (clips,) text; `split` is ``train``, ``validation`` or ``test``.
+    values : numpy.ndarray or None
+        (clips, tasks) float64, the numbers of real-valued tasks, NaN elsewhere; None where no task
+        is real-valued.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class SequenceData:
     clip_id: np.ndarray
     subject: np.ndarray
     split: np.ndarray
+    values: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _refuse_leaks(self.subject, self.split)
@@ -89,6 +94,17 @@ class SequenceData:
     def dim(self) -> int:
         """Numbers in an embedding."""
         return int(self.embedding.shape[2])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """All tasks' labels, (clips, tasks): `levels`, or with a real-valued task float64.
+
+        In float64 codes are what they are, and NaN is where there is no label.
+        """
+        if self.values is None:
+            return self.levels
+        codes = np.where(self.levels == MISSING, np.nan, self.levels)
+        return np.where(np.isnan(self.values), codes, self.values)
 
     def labelled(self, split: str) -> np.ndarray:
         """Return the places (n,) int64 of a split's clips that have a label for any task."""
@@ -119,6 +135,8 @@ class SequenceData:
         for column in (self.clip_id, self.subject, self.split):
             total.update("\0".join(column).encode())
         total.update(np.ascontiguousarray(self.levels).tobytes())
+        if self.values is not None:
+            total.update(np.ascontiguousarray(self.values).tobytes())
         total.update(np.ascontiguousarray(self.mask).tobytes())
         if isinstance(self.embedding, Source):
             total.update(self.embedding.identity.encode())
@@ -193,14 +211,7 @@ def assemble(
             "no clip has both a row in the clip table and a frame with a face",
             "Look at results/dataset/audit.csv for what became of the clips.",
         )
-    levels = table[[task.name for task in tasks]].fillna(MISSING).to_numpy(np.int64, copy=True)
-    for task, codes in zip(tasks, levels.T, strict=True):
-        if codes.max() >= len(task.levels) or codes.min() < MISSING:
-            clip = table["clip_id"].iloc[int(np.argmax(codes))]
-            raise UserError(
-                f"clip {clip}: {task.name} {codes.max()} is not one of {len(task.levels)} levels",
-                "Correct the label, or declare the task's levels in the config.",
-            )
+    levels, values = _labels(table, tasks)
     rows = row.to_numpy(np.int64)
     if not isinstance(embedding, Source) and (
         int(np.prod(embedding.shape)) * embedding.dtype.itemsize <= memory
@@ -212,7 +223,10 @@ def assemble(
         used[rows],
         seen[rows],
         levels,
-        *(table[column].to_numpy(str) for column in ("clip_id", "subject", "split")),
+        table["clip_id"].to_numpy(str),
+        table["subject"].to_numpy(str),
+        table["split"].to_numpy(str),
+        values,
     )
     if similarity is None:
         return data
@@ -250,6 +264,26 @@ def refuse_missing(clips: pandas.DataFrame, found: Collection[str], where: str) 
         )
 
 
+def _labels(table: pandas.DataFrame, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return `levels` and `values` of `SequenceData`; refuse codes that are no level."""
+    levels = np.full((len(table), len(tasks)), MISSING, np.int64)
+    values = np.full(levels.shape, np.nan)
+    for place, task in enumerate(tasks):
+        column = table[task.name]
+        if task.kind == "real":
+            values[:, place] = column.to_numpy(np.float64, na_value=np.nan)
+            levels[column.notna().to_numpy(), place] = 0
+            continue
+        codes = levels[:, place] = column.fillna(MISSING).to_numpy(np.int64)
+        if codes.max() >= len(task.levels) or codes.min() < MISSING:
+            clip = table["clip_id"].iloc[int(np.argmax(codes))]
+            raise UserError(
+                f"clip {clip}: {task.name} {codes.max()} is not one of {len(task.levels)} levels",
+                "Correct the label, or declare the task's levels in the config.",
+            )
+    return levels, values if any(task.kind == "real" for task in tasks) else None
+
+
 def permuted(data: SequenceData, seed: int) -> SequenceData:
     """Return the control: labels exchanged among the labelled clips of a split.
 
@@ -257,10 +291,14 @@ def permuted(data: SequenceData, seed: int) -> SequenceData:
     counts. Training and validation are permuted; test labels stay.
     """
     levels = data.levels.copy()
+    values = None if data.values is None else data.values.copy()
     for i, split in enumerate(SPLITS[:2]):
         clips = data.labelled(split)
-        levels[clips] = data.levels[np.random.default_rng([seed, i]).permutation(clips)]
-    return replace(data, levels=levels)
+        other = np.random.default_rng([seed, i]).permutation(clips)
+        levels[clips] = data.levels[other]
+        if values is not None and data.values is not None:
+            values[clips] = data.values[other]
+    return replace(data, levels=levels, values=values)
 
 
 def _refuse_leaks(subject: np.ndarray, split: np.ndarray) -> None:

@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.001},
     "backbone_learning_rate": {"type": "number", "exclusiveMinimum": 0, "default": 0.00001},
     "select_by": {
-        "enum": ["loss", "macro_f1", "balanced_accuracy", "kappa"],
+        "enum": ["loss", "macro_f1", "balanced_accuracy", "kappa", "ccc"],
         "default": "loss",
     },
     "patience": {"type": ["integer", "null"], "minimum": 1, "default": None},
@@ -122,7 +122,7 @@ class Experiment:
     epochs, batch_size : int
     learning_rate, backbone_learning_rate : float
         Adam's step size, for the head and for the backbone.
-    select_by : {"loss", "macro_f1", "balanced_accuracy", "kappa"}
+    select_by : {"loss", "macro_f1", "balanced_accuracy", "kappa", "ccc"}
         Which validation figure (mean over tasks) decides the epoch that is kept.
     patience : int or None
         Epochs without a better one after which training stops.

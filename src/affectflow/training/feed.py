@@ -31,7 +31,9 @@ class Feed:
     def __init__(self, data: SequenceData, device: torch.device) -> None:
         self.data, self.device = data, device
         self.mask = torch.from_numpy(data.mask).to(device)
-        self.levels = torch.from_numpy(data.levels).to(device)
+        labels = torch.from_numpy(data.labels)
+        # Not every device has float64.
+        self.labels = (labels.float() if labels.is_floating_point() else labels).to(device)
         self.resident: Tensor | None = None
         if isinstance(data.embedding, np.ndarray) and _fits(data.embedding.nbytes, device):
             self.resident = torch.from_numpy(data.embedding).to(device)
@@ -39,7 +41,9 @@ class Feed:
             self.frames = torch.from_numpy(data.frames).to(device)
 
     def __call__(self, clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return embeddings (B, S, D) float32, mask (B, S) bool, levels (B, tasks) int64.
+        """Return embeddings (B, S, D) float32, mask (B, S) bool, labels (B, tasks).
+
+        Labels are int64, or with a real-valued task float32: see `SequenceData.labels`.
 
         `clips` (B,) int64 are places in the data, on the CPU.
         """
@@ -48,7 +52,7 @@ class Feed:
             embedding = torch.from_numpy(self.data.read(clips.numpy())).to(self.device)
         else:
             embedding = self.resident[self.rows[at][:, None], self.frames[at]]
-        return embedding.float(), self.mask[at], self.levels[at]
+        return embedding.float(), self.mask[at], self.labels[at]
 
 
 def _fits(size: int, device: torch.device) -> bool:

@@ -38,6 +38,8 @@ from affectflow.training.validation import validate
 
 log = logging.getLogger(__name__)
 
+FOLLOWED = ("macro_f1", "kappa", "ccc")
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -108,6 +110,7 @@ def fit(
         shuffle = torch.Generator().manual_seed(seed)
         model = learner.model(experiment, data.dim, tasks)
         model.standardise.measure(data.blocks(train))
+        model.objective.measure(torch.from_numpy(data.labels[train]))
         if experiment.feature_alpha is not None:
             model.standardise.select(
                 correlated_features(data, train, tasks, experiment.feature_alpha)
@@ -155,7 +158,7 @@ def fit(
                 )
             if len(validation):
                 scores = forward(model, feed, validation)
-                known = torch.from_numpy(data.levels[validation])
+                known = torch.from_numpy(data.labels[validation])
                 row |= validate(scores, known, model.objective, experiment.loss_settings)
             history.append(row | {"learning_rate": experiment.learning_rate})
             score = _score(row, experiment.select_by)
@@ -220,7 +223,7 @@ def _score(row: dict[str, Any], select_by: str) -> float:
     """Return what the best epoch has most of; without validation, the last epoch."""
     if "validation_loss" not in row:
         return float(row["epoch"])
-    value = float(row[f"validation_{select_by}"])
+    value = float(row.get(f"validation_{select_by}", math.nan))
     if math.isnan(value):
         return -math.inf
     return -value if select_by == "loss" else value
@@ -231,8 +234,8 @@ def _report(
 ) -> None:
     figures = ", ".join(
         f"{name.replace('_', ' ')} {row[name]:.4f}"
-        for name in ("train_loss", "validation_loss", "validation_macro_f1", "validation_kappa")
-        if name in row
+        for name in ("train_loss", "validation_loss", *map("validation_{}".format, FOLLOWED))
+        if name in row and not math.isnan(row[name])
     )
     pace = f"{seconds:.1f} s ({clips / max(seconds, 1e-9):.0f} training clips/s)"
     log.info("epoch %d/%d: %s; best %d; %s", row["epoch"], experiment.epochs, figures, best, pace)

@@ -22,6 +22,8 @@ KEYS = ["clip_id", "task"]
 def fuse(paths: Sequence[Path], tasks: Sequence[Task], rule: str = "mode") -> pandas.DataFrame:
     """Return the mean of several experiments' probabilities, and the levels taken from it.
 
+    Of a real-valued task it is the mean of their numbers.
+
     Clips that not all of them scored are left out, and the log says how many.
 
     Parameters
@@ -66,6 +68,10 @@ def fuse(paths: Sequence[Path], tasks: Sequence[Task], rule: str = "mode") -> pa
     fused[levels] = np.mean([table[levels].to_numpy() for table in tables], axis=0).round(DECIMALS)
     for task in tasks:
         own = fused["task"] == task.name
+        if task.kind == "real":
+            numbers = [table.reset_index().loc[own, "predicted"] for table in tables]
+            fused.loc[own, "predicted"] = np.mean(numbers, axis=0).round(DECIMALS)
+            continue
         p = fused.loc[own, levels[: len(task.levels)]].to_numpy()
         label = fused.loc[own, "label"]
         known = ((fused.loc[own, "split"] == "validation") & label.notna()).to_numpy()

@@ -17,7 +17,7 @@ from affectflow.dataset.tasks import Task
 from affectflow.errors import UserError
 from affectflow.provenance.atomic import atomic, write_text
 from affectflow.provenance.content import sha256
-from affectflow.temporal.decide import RULES, Decision
+from affectflow.temporal.decide import RULES, VALUE, Decision
 from affectflow.temporal.sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
@@ -108,7 +108,7 @@ def read_description(path: Path) -> Description:
             raise ValueError(f"schema {content['schema_version']}, not {SCHEMA_VERSION}")
         tasks = tuple(Task(t["name"], t["kind"], tuple(t["levels"])) for t in content["tasks"])
         decisions = tuple(Decision(d["rule"], tuple(d["cuts"])) for d in content["decisions"])
-        if unknown := {decision.rule for decision in decisions} - set(RULES):
+        if unknown := {decision.rule for decision in decisions} - {*RULES, VALUE}:
             raise ValueError(f"unknown decision rule {', '.join(unknown)}")
         return Description(tasks, decisions, content["weights_sha256"], content)
     except FileNotFoundError as error:

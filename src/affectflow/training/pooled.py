@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas
 from numpy.typing import NDArray
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -62,7 +62,7 @@ def fit_pooled(
     model : PooledModel
     history : pandas.DataFrame
         One row, as an epoch's of `affectflow.training.fit.fit`: the losses are the negative
-        log-likelihood summed over tasks.
+        log-likelihood summed over tasks, with the squared error in deviations of real-valued ones.
 
     Raises
     ------
@@ -82,25 +82,35 @@ def fit_pooled(
     with threadpool_limits(threads):
         for place, task in enumerate(tasks):
             began = time.monotonic()
-            level, known = data.levels[train, place], data.levels[train, place] != MISSING
+            level, known = data.labels[train, place], data.levels[train, place] != MISSING
             estimator = build(task, experiment.settings, seed)
             if len(np.unique(level[known])) < 2:
                 log.warning("%s: the training clips have one level or none", task.name)
-                estimator = Pipeline([("model", DummyClassifier(strategy="prior"))])
+                constant = DummyClassifier(strategy="prior")
+                if task.kind == "real":
+                    constant = DummyRegressor()
+                estimator = Pipeline([("model", constant)])
                 known = known if known.any() else np.ones_like(known)
-                level = level.clip(min=0)
+                level = np.nan_to_num(level).clip(min=None if task.kind == "real" else 0)
+            if task.kind != "real":
+                level = np.nan_to_num(level).astype(np.int64)
             # A level without a labelled clip weighs nothing, and then nothing is weighed.
-            weight = None if weights is None else weights[place][level[known]]
+            weight = (
+                None
+                if weights is None
+                else weights[place][data.levels[train, place][known].clip(min=0)]
+            )
             weight = None if weight is None or not weight.any() else weight
             estimator.fit(x[known], level[known], model__sample_weight=weight)
             seen = data.levels[validation, place] != MISSING
-            model = TaskModel(estimator, len(task.levels))
+            unit = float(level[known].std()) if task.kind == "real" else 1.0
+            model = TaskModel(estimator, len(task.levels), unit or 1.0)
             models.append(model.calibrated(held[seen], data.levels[validation[seen], place]))
             log.info("%s: %d clips, %.1f s", task.name, known.sum(), time.monotonic() - began)
         model_ = PooledModel(experiment.head, experiment.settings, keep, tuple(tasks), models)
-        row = {"epoch": 1, "train_loss": _loss(model_, x, data.levels[train])}
+        row = {"epoch": 1, "train_loss": _loss(model_, x, data.labels[train])}
         if len(validation):
-            row |= _validate(model_, held, data.levels[validation])
+            row |= _validate(model_, held, data.labels[validation])
     return model_, pandas.DataFrame([row])
 
 
@@ -116,9 +126,14 @@ def predict_pooled(
 def _loss(model: PooledModel, x: NDArray[np.float32], levels: NDArray[np.int64]) -> float:
     total = 0.0
     for place, p in enumerate(model.probabilities(x)):
-        known = np.flatnonzero(levels[:, place] != MISSING)
-        if len(known):
-            total -= float(np.log(p[known, levels[known, place]] + TINY).mean())
+        truth = levels[:, place]
+        known = np.flatnonzero(~np.isnan(truth) & (truth != MISSING))
+        if model.tasks[place].kind == "real":
+            known = np.flatnonzero(~np.isnan(truth))
+            error = (p[known, 0] - truth[known]) / model.models[place].scale
+            total += float((error**2).mean()) if len(known) else 0.0
+        elif len(known):
+            total -= float(np.log(p[known, truth[known].astype(np.int64)] + TINY).mean())
     return total
 
 
@@ -127,7 +142,7 @@ def _validate(
 ) -> dict[str, float]:
     row = {"validation_loss": _loss(model, x, levels)}
     found = [
-        score(levels[:, place], p.argmax(axis=1), task)
+        score(levels[:, place], p[:, 0] if task.kind == "real" else p.argmax(axis=1), task)
         for place, (task, p) in enumerate(zip(model.tasks, model.probabilities(x), strict=True))
     ]
     return row | in_columns(found, model.tasks)

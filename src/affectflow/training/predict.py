@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -14,7 +15,7 @@ from torch import Tensor
 from affectflow.dataset.tasks import Task
 from affectflow.devices import reproducible
 from affectflow.provenance.atomic import atomic
-from affectflow.temporal.decide import Decision, fit_cuts
+from affectflow.temporal.decide import VALUE, Decision, fit_cuts
 from affectflow.temporal.objective import MISSING
 from affectflow.temporal.sequence_model import SequenceModel
 from affectflow.training.data import SequenceData
@@ -107,6 +108,8 @@ def fit_decision(rule: str, task: Task, p: np.ndarray, level: np.ndarray) -> Dec
     level : numpy.ndarray
         (n,) int64, their labels.
     """
+    if task.kind == "real":
+        return Decision(VALUE)
     if task.kind != "ordinal":
         return Decision("mode")  # nothing lies between levels without an order
     if rule != "calibrated":
@@ -141,16 +144,19 @@ def tabulate(
     -------
     pandas.DataFrame
         `clip_id`, `subject`, `split`, `task` (str), `label` (Int64, missing where unlabelled),
-        `predicted` (int64), `p_0` ... float64, NaN beyond a task's own levels.
+        `predicted` (int64), `p_0` ... float64, NaN beyond a task's own levels. With a real-valued
+        task `label` (Float64) and `predicted` (float64) hold its numbers, too.
     """
     n, most = len(data), max(len(task.levels) for task in tasks)
     padded = np.full((n, len(tasks), most), np.nan)
-    predicted = np.empty((n, len(tasks)), np.int64)
+    predicted = np.empty((n, len(tasks)), np.int64 if data.values is None else np.float64)
     for i, (p, decision) in enumerate(zip(probabilities, decisions, strict=True)):
-        padded[:, i, : p.shape[1]] = p
+        if decision.rule != VALUE:
+            padded[:, i, : p.shape[1]] = p
         predicted[:, i] = decision(p)
     each = len(tasks)
-    label = pandas.array(data.levels.reshape(-1), dtype="Int64")
+    kind = "Int64" if data.values is None else "Float64"
+    label: Any = pandas.array(np.nan_to_num(data.labels).reshape(-1), dtype=kind)
     label[data.levels.reshape(-1) == MISSING] = pandas.NA
     table = pandas.DataFrame(
         {name: getattr(data, name).repeat(each) for name in ("clip_id", "subject", "split")}
@@ -165,6 +171,19 @@ def tabulate(
 
 
 def write_predictions(table: pandas.DataFrame, path: Path) -> None:
-    """Write predictions as fixed-point text: equal predictions are equal bytes."""
+    """Write predictions as fixed-point text: equal predictions are equal bytes.
+
+    A level code is written as a whole number also beside a real-valued task's numbers, and a label
+    as the clip table has it.
+    """
+    if table["predicted"].dtype.kind == "f":
+        texts = {"label": table["label"], "predicted": table["predicted"].round(DECIMALS)}
+        table = table.assign(**{name: list(map(_text, texts[name])) for name in texts})
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
+
+
+def _text(value: Any) -> str:
+    if pandas.isna(value):
+        return ""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

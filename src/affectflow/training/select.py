@@ -87,10 +87,10 @@ def correlated_features(
     """Return the features that go with the labels of some task, (D,) bool.
 
     As Thomas and Jayagopi (2017): a clip's mean of each feature against the clip's level, over the
-    training clips. For ordinal tasks the p-value is that of Spearman's rank correlation, for
-    nominal ones of the analysis of variance; all D x tasks of them are corrected together for
-    false discoveries (Benjamini and Hochberg 1995). Clips of one subject resemble each other, so
-    these p-values are too small: `alpha` sorts features, it proves nothing.
+    training clips. For ordinal and real-valued tasks the p-value is that of Spearman's rank
+    correlation, for nominal ones of the analysis of variance; all D x tasks of them are corrected
+    together for false discoveries (Benjamini and Hochberg 1995). Clips of one subject resemble each
+    other, so these p-values are too small: `alpha` sorts features, it proves nothing.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def correlated_features(
     mean = clip_means(data, clips)
     found = []
     for place, task in enumerate(tasks):
-        level = data.levels[clips, place]
-        known = level != MISSING
+        level = data.labels[clips, place]
+        known = data.levels[clips, place] != MISSING
         p = np.ones(data.dim)
         if len(np.unique(level[known])) > 1:
             x, y = mean[known], level[known]
             varies = x.std(axis=0) > 0
-            if task.kind == "ordinal":
+            if task.kind != "nominal":
                 _, p[varies] = f_regression(rankdata(x[:, varies], axis=0), rankdata(y))
             else:
                 _, p[varies] = f_classif(x[:, varies], y)

@@ -80,11 +80,11 @@ class CropFeed(Feed):
         self.batch = max(1, CROPS // max(data.frames.shape[1], 1))
 
     def __call__(self, clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return crops (n, size, size, 3) uint8, mask (B, S) bool, levels (B, tasks) int64.
+        """Return crops (n, size, size, 3) uint8, mask (B, S) bool, labels (B, tasks).
 
         The crops are those of the n unmasked frames, clip by clip.
         """
         places = clips.numpy()
         data, at = self.data, clips.to(self.device)
         pixels = self.crops.pixels(data.rows[places], data.frames[places], data.mask[places])
-        return torch.from_numpy(pixels).to(self.device), self.mask[at], self.levels[at]
+        return torch.from_numpy(pixels).to(self.device), self.mask[at], self.labels[at]

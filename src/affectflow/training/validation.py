@@ -12,10 +12,13 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_
 from torch import Tensor
 
 from affectflow.dataset.tasks import Task
-from affectflow.temporal import decide
+from affectflow.evaluation import real
+from affectflow.temporal.decide import Decision
 from affectflow.temporal.objective import Objective
 
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "kappa")
+REAL = ("ccc", "mae")
+"""Of real-valued tasks; columns where there is such a task."""
 
 
 def validate(
@@ -46,7 +49,7 @@ def validate(
     """
     row = {"validation_loss": float(objective(scores, levels, settings=settings))}
     found = [
-        score(truth.numpy(), getattr(decide, rule)(p.double().numpy()), task)
+        score(truth.numpy(), Decision(rule)(p.double().numpy()), task)
         for task, p, rule, truth in zip(
             objective.tasks,
             objective.probabilities(scores),
@@ -61,11 +64,13 @@ def validate(
 def in_columns(scores: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> dict[str, float]:
     """Return each metric's mean over the tasks that have it, and each task's, by column name."""
     row = {}
-    for metric in METRICS:
-        known = [each[metric] for each in scores if not isnan(each[metric])]
+    numbers = any(task.kind == "real" for task in tasks)
+    for metric in (*METRICS, *REAL) if numbers else METRICS:
+        values = [each.get(metric, nan) for each in scores]
+        known = [value for value in values if not isnan(value)]
         row[f"validation_{metric}"] = fmean(known) if known else nan
-        for task, each in zip(tasks, scores, strict=True):
-            row[f"validation_{metric}_{task.name}"] = each[metric]
+        for task, value in zip(tasks, values, strict=True):
+            row[f"validation_{metric}_{task.name}"] = value
     return row
 
 
@@ -76,7 +81,10 @@ def score(truth: np.ndarray, predicted: np.ndarray, task: Task) -> dict[str, flo
     label; kappa is Cohen's, quadratically weighted for ordinal tasks, and 0 where it is 0/0 (one
     level everywhere, predicted everywhere).
     """
-    predicted, truth = predicted[truth >= 0], truth[truth >= 0]
+    if task.kind == "real":
+        return _score_numbers(truth, predicted)
+    known = truth >= 0  # not so of NaN
+    predicted, truth = predicted[known], truth[known].astype(np.int64)
     if len(truth) == 0:
         return dict.fromkeys(METRICS, nan)
     weights = "quadratic" if task.kind == "ordinal" else None
@@ -93,3 +101,12 @@ def score(truth: np.ndarray, predicted: np.ndarray, task: Task) -> dict[str, flo
         "balanced_accuracy": float(recall_score(truth, predicted, labels=present, average="macro")),
         "kappa": float(kappa),
     }
+
+
+def _score_numbers(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    known = ~np.isnan(truth)
+    if not known.any():
+        return dict.fromkeys(REAL, nan)
+    sums = real.subject_sums(np.zeros(known.sum()), truth[known], predicted[known]).sum(axis=0)
+    values = real.from_sums(sums)
+    return {name: float(values[name]) for name in REAL}

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from affectflow.dataset.tasks import Task
+from affectflow.errors import UserError
 from affectflow.temporal.reconstruction import ReconstructionClassifier
 
 SETTINGS = {
@@ -25,7 +26,18 @@ SETTINGS = {
 
 
 def build(task: Task, settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Return the pipeline."""
+    """Return the pipeline.
+
+    Raises
+    ------
+    UserError
+        If the task is real-valued: it has no frequent level.
+    """
+    if task.kind == "real":
+        raise UserError(
+            f"head: pooled_autoencoder: {task.name} is real-valued, and has no rare levels",
+            "Take another head, or give the task levels in dataset.tasks.",
+        )
     model = ReconstructionClassifier(
         settings["autoencoder_units"], settings["components"], settings["iterations"], seed
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
 from affectflow.dataset.tasks import Task
@@ -29,7 +29,10 @@ def build(task: Task, settings: Mapping[str, Any], seed: int) -> Pipeline:
     All iterations are run: scikit-learn's own early stopping holds clips back, not subjects. Each
     split looks at a share of the features, which are many and alike.
     """
-    model = HistGradientBoostingClassifier(
+    kind = HistGradientBoostingClassifier
+    if task.kind == "real":
+        kind = HistGradientBoostingRegressor
+    model = kind(
         max_iter=settings["iterations"],
         learning_rate=settings["boosting_rate"],
         min_samples_leaf=settings["leaf_clips"],

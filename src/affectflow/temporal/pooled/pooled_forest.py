@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.pipeline import Pipeline
 
 from affectflow.dataset.tasks import Task
@@ -18,7 +18,6 @@ SETTINGS = {
 
 def build(task: Task, settings: Mapping[str, Any], seed: int) -> Pipeline:
     """Return the pipeline; no leaf holds fewer than `leaf_clips` training clips."""
-    model = RandomForestClassifier(
-        settings["trees"], min_samples_leaf=settings["leaf_clips"], random_state=seed
-    )
+    kind = RandomForestRegressor if task.kind == "real" else RandomForestClassifier
+    model = kind(settings["trees"], min_samples_leaf=settings["leaf_clips"], random_state=seed)
     return Pipeline([("model", model)])

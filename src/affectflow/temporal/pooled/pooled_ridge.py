@@ -17,6 +17,6 @@ SETTINGS = {"ridge_alpha": {"type": "number", "exclusiveMinimum": 0, "default": 
 
 def build(task: Task, settings: Mapping[str, Any], seed: int) -> Pipeline:
     """Return the pipeline; `seed` decides nothing here."""
-    kind = Ridge if task.kind == "ordinal" else RidgeClassifier
+    kind = RidgeClassifier if task.kind == "nominal" else Ridge
     model = kind(alpha=settings["ridge_alpha"])
     return Pipeline([("scale", StandardScaler()), ("model", model)])
