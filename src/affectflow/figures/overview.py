@@ -87,6 +87,8 @@ def draw(
         state: OF_NUMBERS if OF_NUMBERS in set(own["metric"]) else metric
         for state, own in rows.groupby("state", sort=False)
     }
+    titles = " and ".join(TITLES[name] for name in dict.fromkeys(shown.values()))
+    figure.suptitle(f"{titles} on the {plain(split)} split, 95 % intervals over subjects")
     drawn = rows[rows["metric"].isin([f"{kind}{m}" for m in shown.values() for kind in KINDS])]
     right = min(1.02, 1.12 * np.nanmax([*drawn["value"], *drawn["ci_high"], 0.1]))
     for number, (axes, state) in enumerate(zip(grid, states, strict=False)):
