@@ -169,13 +169,13 @@ def open_joined(path: Path) -> Iterator[tuple[JoinedRows | h5py.Dataset, np.ndar
         be read, now or later.
     """
     with open_complete(path, CONTENT) as file:
+        again = f"Remove {path} and run snakemake again."
+        if file["mask"].is_virtual or "shards" not in made_by(file):
+            raise UserError(f"{path}: was not joined by this version", again)
         mask, clips = file["mask"][:], texts(file["clip_id"])
         if not file["embedding"].is_virtual:  # it holds all that it shows
             yield file["embedding"], mask, clips
             return
-        again = f"Remove {path} and run snakemake again."
-        if file["mask"].is_virtual or "shards" not in made_by(file):
-            raise UserError(f"{path}: was not joined by this version", again)
         digests = made_by(file)["shards"]
         paths, shapes = [path.parent / name for name in digests], []
         for shard, digest in zip(paths, digests.values(), strict=True):
