@@ -212,6 +212,7 @@ def packed(*names: str) -> bytes:
         ("clip_id,path,mood,effort\n1,a.mp4,1\n", "row 2 has 3 cells, the header 4"),
         (PLAIN.replace("b c.mp4", '"b c.mp4'), r"is not a CSV table: row 3"),
     ],
+    ids=lambda value: value if isinstance(value, str) and value.isprintable() else "content",
 )
 def test_what_is_no_table_is_named_with_a_remedy(
     tmp_path: Path, content: str | bytes, message: str
