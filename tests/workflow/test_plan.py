@@ -103,3 +103,10 @@ def test_parsing_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"parsing imports {done.stderr}"
+
+
+def test_the_workflow_catalogues_snakefile_plans_the_same(daisee: Path, tmp_path: Path) -> None:
+    """Where the catalogue, and `snakedeploy`, look for one."""
+    study = Study(CHECKOUT, tmp_path, {"dataset": {"root": str(daisee)}})
+    elsewhere = study.plan("--snakefile", str(CHECKOUT / "workflow" / "Snakefile"))
+    assert elsewhere.jobs == study.plan().jobs - {("all", "")} | {("default", "")}
