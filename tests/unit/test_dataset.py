@@ -275,6 +275,29 @@ def test_manifest_infers_tasks(tmp_path: Path) -> None:
     assert [(row.clip_id, row.status) for row in found.audit] == [("c", "missing_level")]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("7", "07", True),
+        ("7", "7.0", True),
+        ("Zo\u00eb", "Zoe\u0308", True),
+        ("7", "70", False),
+        ("s1", "s10", False),
+        ("0", "1", False),
+    ],
+)
+def test_a_person_under_two_spellings_is_asked_about(
+    tmp_path: Path, one: str, other: str, same: bool
+) -> None:
+    rows = [ROWS[0] | {"subject": one}, ROWS[1] | {"subject": other}, ROWS[2]]
+    settings = write_manifest(tmp_path, rows)
+    if same:
+        with pytest.raises(UserError, match="one person or two"):
+            build_index(settings, 2)
+    else:
+        assert len(build_index(settings, 2).clips) == 3
+
+
 def test_manifest_follows_declared_tasks(tmp_path: Path) -> None:
     settings = write_manifest(tmp_path, ROWS) | {
         "tasks": {"mood": {"kind": "ordinal", "levels": ["sad", "calm", "happy"]}}
@@ -292,6 +315,7 @@ def test_manifest_follows_declared_tasks(tmp_path: Path) -> None:
         ({"split": "tset"}, "Did you mean 'test'"),
         ({"subject": ""}, "row 2 has no subject"),
         ({"subject": "s2"}, "subject s2 is in train"),
+        ({"subject": "S 2"}, r"'S 2' \(clip a\) and 's2' \(clip b\): one person or two"),
     ],
 )
 def test_manifest_mistakes_are_named(tmp_path: Path, change: dict, message: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from affectflow import registry
 from affectflow.dataset.matching import match_labels
+from affectflow.dataset.no_label import fold
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import write_table
 from affectflow.dataset.tasks import Task, Value, write_tasks
@@ -110,6 +111,7 @@ def build_index(settings: Mapping[str, Any], shards: int) -> Index:
         If the data set can't be read, or a subject is on two sides of the split.
     """
     study = registry.load("dataset.layouts", settings["layout"]).read(dict(settings))
+    _refuse_two_spellings(study.videos)
     _refuse_shared_subjects(study.videos)
     audit = list(study.audit)
     videos = {video.clip_id: video for video in study.videos}
@@ -188,6 +190,22 @@ def _spread_of(task: Task, labels: list[Value]) -> dict[str, Value]:
     if not labels:
         return {}
     return {"mean": fmean(labels), "sd": pstdev(labels), "min": min(labels), "max": max(labels)}
+
+
+def _refuse_two_spellings(videos: list[Video]) -> None:
+    """Refuse ``s1`` beside ``S1``, or ``7`` beside ``07`` or ``7.0``: they may be one person."""
+    first: dict[str, Video] = {}
+    for video in videos:
+        name = fold(video.subject).removesuffix(".0")
+        name = str(int(name)) if name.isdecimal() else name
+        other = first.setdefault(name, video)
+        if other.subject != video.subject:
+            raise UserError(
+                f"dataset: subjects '{other.subject}' (clip {other.clip_id}) and "
+                f"'{video.subject}' (clip {video.clip_id}): one person or two?",
+                "Write one person's name in one way; give two people names that differ in more "
+                "than capitals, blanks or zeros.",
+            )
 
 
 def _refuse_shared_subjects(videos: list[Video]) -> None:
