@@ -38,8 +38,10 @@ def unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_wins_over_a_modules_packages(foreign: Path) -> None:
     environment = os.environ | {"PYTHONPATH": f"{foreign}{os.pathsep}{SOURCE}"}
     code = [sys.executable, "-c", "import numpy, torch, yaml, affectflow; print(numpy.__file__)"]
-    broken = subprocess.run(code, env=environment, capture_output=True, text=True, check=False)
-    assert broken.returncode, "the folder does shadow"
+    # Without `site`, and what `make` put there against this very fault.
+    bare = [sys.executable, "-S", "-c", "import numpy"]
+    broken = subprocess.run(bare, env=environment, capture_output=True, text=True, check=False)
+    assert "numpy of the module" in broken.stderr, "the folder does shadow"
     surroundings.use_own_modules(SOURCE, environment)
     done = subprocess.run(code, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.startswith(sys.prefix), done.stderr
