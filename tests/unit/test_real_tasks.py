@@ -17,12 +17,14 @@ from training_sequences import SMALL, TASKS, arrays
 from affectflow.dataset.folds import deal
 from affectflow.dataset.tasks import Task
 from affectflow.evaluation import real
+from affectflow.evaluation.choose import choose, validation_results
 from affectflow.evaluation.intervals import resample
 from affectflow.evaluation.paired import compare
 from affectflow.evaluation.report import evaluate, read_predictions
 from affectflow.evaluation.tables import results_table
 from affectflow.figures.comparison import comparisons_html
 from affectflow.figures.overview import draw as draw_overview
+from affectflow.figures.sweep import sweep_html
 from affectflow.figures.table import results_html
 from affectflow.temporal.decide import Decision
 from affectflow.training.data import SequenceData, assemble, permuted
@@ -215,6 +217,30 @@ def test_comparisons_and_pages_show_numbers(trained: tuple[Path, pandas.DataFram
     page = results_html(results)
     assert "concordance (CCC)" in page and "macro-F1" in page
     draw_overview(results)
+
+
+@pytest.mark.parametrize("by", ["ccc", "macro_f1"])
+def test_a_sweep_chooses_by_numbers_or_levels(
+    trained: tuple[Path, pandas.DataFrame], by: str
+) -> None:
+    folder, table = trained
+    rows = read_predictions(folder / "predictions.csv")
+    worse = rows.copy()
+    label = worse["label"].to_numpy(float, na_value=0)
+    for task in MIXED:
+        own = (rows["task"] == task.name).to_numpy()
+        worse.loc[own, "predicted"] = 50 if task.kind == "real" else 0
+        rows.loc[own, "predicted"] = label[own]
+    runs = {"bad": ["bad"], "good": ["good"]}
+    found = validation_results({"bad": worse, "good": rows}, table, MIXED, 50)
+    choice = choose(found, runs, by)
+    assert choice["chosen"] == "good"
+    values = {"bad": {"x": 1}, "good": {"x": 2}}
+    tested = results_table({"good": evaluate(rows, table, MIXED, 50)})
+    page = sweep_html("swept", choice, values, runs, found, tested)
+    title = {"ccc": "concordance (CCC)", "macro_f1": "macro-F1"}[by]
+    assert f"2 members, chosen by {title}" in page
+    assert "concordance (CCC), mean" in page
 
 
 def test_intervals_are_of_whole_subjects() -> None:

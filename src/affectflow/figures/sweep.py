@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 
 from affectflow.figures.page import NOTES, RANDOM, WARNED, document, listed, table_head, warned
-from affectflow.figures.table import SUMMARY, summary_table, three
+from affectflow.figures.table import NUMBERS, SUMMARY, summary_table, three
 
 READING = (
     "Each row is a member of the sweep on the validation split: the mean of each metric over the "
@@ -20,6 +20,8 @@ READING = (
     "told apart by luck as much as by merit, and the best of many is flattered by the choice: the "
     f"intervals do not know of it. {WARNED}"
 )
+CCC = "ccc"
+TITLES = {**SUMMARY, CCC: NUMBERS[CCC]}
 TESTED = "On the test split only the chosen member was scored, its runs once each."
 UNDECIDED = (
     "<strong>No state has this metric for every member: nothing was chosen, and the first member "
@@ -69,7 +71,7 @@ def sweep_html(
         listed([RANDOM] * random_weights + [*NOTES, *about]),
         f"<p>{READING}</p>",
         *([] if choice["values"][choice["chosen"]] is not None else [f"<p>{UNDECIDED}</p>"]),
-        f"<h2>validation split: {len(runs)} members, chosen by {escape(SUMMARY[by])}</h2>",
+        f"<h2>validation split: {len(runs)} members, chosen by {escape(TITLES[by])}</h2>",
         _members(choice, values, runs, validation),
         "<h2>test split: the chosen member</h2>",
         f"<p>{TESTED}</p>",
@@ -87,10 +89,12 @@ def _members(
     validation: pandas.DataFrame,
 ) -> str:
     by = choice["by"]
-    metrics = [by, *(metric for metric in SUMMARY if metric != by)]
+    # Errors of several states have several units, and no mean.
+    shown = [*SUMMARY, *([CCC] if CCC in set(validation["metric"]) else [])]
+    metrics = [by, *(metric for metric in shown if metric != by)]
     states = list(dict.fromkeys(validation["state"]))
     keys = list(next(iter(values.values())))
-    heads = ["", *keys, *(f"{SUMMARY[metric]}, mean" for metric in metrics), *states]
+    heads = ["", *keys, *(f"{TITLES[metric]}, mean" for metric in metrics), *states]
     lines = []
     for member, own in sorted(values.items(), key=lambda each: _order(choice, each[0])):
         rows = validation[validation["experiment"].isin(list(runs[member]))]
