@@ -6,7 +6,7 @@ FIRST := envs/own_modules_first.pth
 READY := .venv/.ready
 CORES ?= all
 
-.PHONY: demo test check bench gpu lint lock clean
+.PHONY: demo test soak check bench gpu lint lock clean
 
 demo: demo/corpus/about.txt
 	$(BIN)/snakemake --cores $(CORES)
@@ -16,6 +16,10 @@ demo: demo/corpus/about.txt
 # The cluster's tests wait a lot: a second process runs the others meanwhile.
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2
+
+# The cluster's tests with many more random kills: an hour. Writes the table of docs/reliability.md.
+soak: $(READY)
+	$(BIN)/pytest tests/cluster tests/workflow/test_kills.py --soak --reliability=docs/reliability.md
 
 check: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"

@@ -177,6 +177,7 @@ def survived(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="kill jobs for an hour, not for minutes")
     parser.addoption(
         "--reliability",
         type=Path,

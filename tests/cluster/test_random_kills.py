@@ -18,7 +18,7 @@ from lab import Controller, Lab
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
-KILLS = 24
+KILLS, SOAK_KILLS = 6, 24
 SEED = 2022
 # The longest wait between two kills, in seconds: half the life of a job of this small study.
 LONGEST = 5.0
@@ -26,10 +26,12 @@ LONGEST = 5.0
 PER_RUN = 12
 
 
-def kill_at_random(controller: Controller, chance: random.Random, kills: Counter[str]) -> None:
-    """Kill something of the study's jobs now and then, as often as one run bears."""
+def kill_at_random(
+    controller: Controller, chance: random.Random, kills: Counter[str], most: int
+) -> None:
+    """Kill something of the study's jobs now and then, `most` times at the most."""
     done = 0
-    while done < PER_RUN and controller.process.poll() is None:
+    while done < most and controller.process.poll() is None:
         time.sleep(chance.uniform(0, LONGEST))
         try:
             jobs = controller.lab.queue(state="RUNNING")
@@ -56,14 +58,19 @@ def kind(process: psutil.Process) -> str:
 
 
 def test_random_kills_of_slurm_jobs(
-    new_lab: Callable[[], Lab], undisturbed: Lab, survived: Callable[[str, str], None]
+    new_lab: Callable[[], Lab],
+    undisturbed: Lab,
+    survived: Callable[[str, str], None],
+    pytestconfig: pytest.Config,
 ) -> None:
     chance, kills, runs = random.Random(SEED), Counter[str](), 0
-    while kills.total() < KILLS:
+    wanted = SOAK_KILLS if pytestconfig.getoption("soak") else KILLS
+    while kills.total() < wanted:
         runs += 1
         lab = new_lab()
-        controller = lab.start("experiments", "--retries", str(KILLS))
-        killer = threading.Thread(target=kill_at_random, args=(controller, chance, kills))
+        controller = lab.start("experiments", "--retries", str(PER_RUN))
+        most = min(PER_RUN, wanted - kills.total())
+        killer = threading.Thread(target=kill_at_random, args=(controller, chance, kills, most))
         killer.start()
         run = controller.finish()
         killer.join()

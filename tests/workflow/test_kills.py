@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from study import Study, environment
 
-KILLS = 80
+KILLS, SOAK_KILLS = 12, 80
 # Kills of one run; then it is left alone to finish, and the next one begins.
 PER_RUN = 20
 # The longest wait between two kills, in seconds.
@@ -40,10 +41,13 @@ def script(job: psutil.Process) -> str:
 
 
 def kill_at_random(
-    study: Study, snakemake: subprocess.Popen[bytes], chance: random.Random, kills: Counter[str]
+    study: Study,
+    snakemake: subprocess.Popen[bytes],
+    chance: random.Random,
+    kills: Counter[str],
+    left: int,
 ) -> None:
-    """Kill a running job now and then, as often as one run bears."""
-    left = PER_RUN
+    """Kill a running job now and then, `left` times at the most."""
     while left and snakemake.poll() is None:
         time.sleep(chance.uniform(0, LONGEST))
         try:
@@ -57,15 +61,19 @@ def kill_at_random(
 
 
 def test_random_kills(
-    finished: Study, tmp_path: Path, survived: Callable[[str, str], None]
+    finished: Study,
+    tmp_path: Path,
+    survived: Callable[[str, str], None],
+    pytestconfig: pytest.Config,
 ) -> None:
     """Every job is tried again until it ends, and the bytes are those of a quiet run."""
     chance, kills, runs = random.Random(SEED), Counter[str](), 0
-    while kills.total() < KILLS:
+    wanted = SOAK_KILLS if pytestconfig.getoption("soak") else KILLS
+    while kills.total() < wanted:
         runs += 1
         study = finished.anew(tmp_path / str(runs))
-        snakemake = start(study, "--retries", str(KILLS))
-        kill_at_random(study, snakemake, chance, kills)
+        snakemake = start(study, "--retries", str(PER_RUN))
+        kill_at_random(study, snakemake, chance, kills, min(PER_RUN, wanted - kills.total()))
         assert snakemake.wait(timeout=900) == 0, (study.folder / "kills.log").read_text()
         for experiment in finished.config["experiments"]:
             assert study.predictions(experiment) == finished.predictions(experiment), kills
