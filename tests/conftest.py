@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,18 @@ def daisee(tmp_path: Path) -> Path:
     root = tmp_path / "DAiSEE"
     write_empty_daisee(root)
     return root
+
+
+@pytest.fixture
+def seen_by_all() -> Iterator[Path]:
+    """A folder that every user may look into: pytest's own are its user's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    for closed in folder.rglob("*"):
+        if closed.is_dir():
+            closed.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ import shutil
 import socket
 import tempfile
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import lacking
+from needs import without_rights
 
 from affectflow.dataset.coverage import without_videos
 from affectflow.dataset.droppings import is_dropping
@@ -143,25 +142,17 @@ def test_a_split_without_videos_is_told_also_without_experiments(root: Path) -> 
     assert line.startswith("validation: has 1 label(s) and no video under")
 
 
-@pytest.fixture
-def nobody() -> Iterator[Path]:
-    """A folder that a user without rights sees, while it is that user who looks."""
-    if os.geteuid():
-        lacking("only root can become somebody else")
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    make(folder / "DAiSEE")
-    yield folder / "DAiSEE"
-    os.seteuid(0)
-    shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("closed", ["DataSet/Train/110001", "DataSet/Train", "Labels", "."])
-def test_a_folder_that_may_not_be_read(nobody: Path, closed: str) -> None:
-    (nobody / closed).chmod(0o700)
-    os.seteuid(65534)
-    with pytest.raises(UserError, match=r"can't be read: Permission denied"):
-        index(nobody)
+def test_a_folder_that_may_not_be_read(seen_by_all: Path, closed: str) -> None:
+    root = seen_by_all / "DAiSEE"
+    make(root)
+    (root / closed).chmod(0)
+    with (
+        without_rights(),
+        pytest.raises(UserError, match=r"can't be read: Permission denied"),
+    ):
+        index(root)
+    (root / closed).chmod(0o755)
 
 
 def test_what_is_no_file_is_named(root: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from needs import without_rights
 from training_sequences import TASKS, arrays
 
 from affectflow.errors import UserError
@@ -42,11 +43,15 @@ def write_shard(
     return path
 
 
+def write_joined(top: Path) -> Path:
+    shards = [write_shard(top / "b" / f"{i}.h5", [2 * i + 1, 2 * i + 2]) for i in range(4)]
+    join(shards, top / "b.h5")
+    return top / "b.h5"
+
+
 @pytest.fixture
 def joined(tmp_path: Path) -> Path:
-    shards = [write_shard(tmp_path / "b" / f"{i}.h5", [2 * i + 1, 2 * i + 2]) for i in range(4)]
-    join(shards, tmp_path / "b.h5")
-    return tmp_path / "b.h5"
+    return write_joined(tmp_path)
 
 
 WORK = """
@@ -117,15 +122,8 @@ def other_numbers(shard: Path) -> None:
     write_shard(shard, [50, 60])
 
 
-def unreadable(shard: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read every file")
-    shard.chmod(0)
-
-
 FATES = [
     missing, moved, no_file, truncated, emptied, fewer, more, other_content, other_numbers,
-    unreadable,
 ]  # fmt: skip
 
 
@@ -153,6 +151,23 @@ def test_so_is_one_that_goes_while_the_others_are_read(
             with pytest.raises(UserError, match=r"2\.h5"):
                 embedding[4:6]
         assert embedding[6:][:, 0, 0].tolist() == [7, 8]
+
+
+REFUSED = r"2\.h5: cannot be read: Permission denied\n.*chmod"
+
+
+def test_a_shard_that_may_not_be_read_is_named(seen_by_all: Path) -> None:
+    joined = write_joined(seen_by_all)
+    for path in (joined, *joined.parent.glob("b/*.h5")):
+        path.chmod(0o644)
+    (joined.parent / "b").chmod(0o755)
+    with open_joined(joined) as (embedding, _, _):
+        assert embedding[:4][:, 0, 0].tolist() == [1, 2, 3, 4]
+        (joined.parent / "b" / "2.h5").chmod(0)
+        with without_rights(), pytest.raises(UserError, match=REFUSED):
+            embedding[4:6]
+    with without_rights(), pytest.raises(UserError, match=REFUSED), open_joined(joined):
+        pass
 
 
 def test_too_many_open_files_is_said_with_the_remedy(joined: Path) -> None:
