@@ -17,6 +17,7 @@ from affectflow import preflight, surroundings
 from affectflow.config.study import read_study
 from affectflow.dataset import contents, index
 from affectflow.dataset.about import about, as_caption
+from affectflow.dataset.paths import root_of
 from affectflow.errors import UserError
 from affectflow.provenance import access
 from affectflow.provenance.atomic import sweep
@@ -196,12 +197,12 @@ def planned_index():
     """
     claim_folder()
     try:
-        found = preflight.check(STUDY)
+        study_index = preflight.check(STUDY)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
     if PLANNING:
-        logger.info(found.told())
-    return found
+        logger.info(study_index.told())
+    return study_index
 
 
 def makes_results():
@@ -251,13 +252,14 @@ def record_of(shard):
 
 @cache
 def planned_digest(shard):
-    study_index, path = planned_index(), Path(record_of(shard))
-    record = contents.read_record(path)
-    current = contents.look_again(study_index.root, record)
-    if current != record and makes_results():
-        contents.write_record(path, current)
-    others = contents.replaced(current, study_index.shard_sizes(int(shard)))
-    return study_index.shard_digest(int(shard), others)
+    study_index, number = planned_index(), int(shard)
+    others = contents.replaced_since(
+        Path(record_of(shard)),
+        study_index.root,
+        study_index.shard_sizes(number),
+        keep=makes_results(),
+    )
+    return study_index.shard_digest(number, others)
 
 
 def shard_digest(wildcards):
@@ -612,14 +614,8 @@ def shared_folders():
         "the working directory": Path.cwd(),
         "the checkout": CHECKOUT,
         "the environment": Path(sys.prefix),
-        "dataset.root": videos_folder(),
+        "dataset.root": root_of(SETTINGS["dataset"]),
     }
-
-
-def videos_folder():
-    """Where the videos lie: a manifest without a root names them from its own folder."""
-    dataset = SETTINGS["dataset"]
-    return Path(dataset["root"] or Path(dataset.get("clips") or "clips.csv").parent)
 
 
 def explain_failures():

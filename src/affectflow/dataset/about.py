@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from affectflow import registry
+from affectflow.dataset.paths import root_of
 
 FILE = "about.txt"
 MOST = 4000  # characters of it: it stands on every page
@@ -26,10 +26,8 @@ def about(settings: Mapping[str, Any]) -> list[str]:
     """
     if text := " ".join((settings.get("about") or "").split()):
         return [text]
-    root = settings.get("root") or Path(settings.get("clips") or ".").parent
-    file = Path(root).expanduser() / FILE
     try:
-        with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        with (root_of(settings) / FILE).open(encoding="utf-8-sig", errors="replace") as opened:
             lines = opened.read(MOST).splitlines()
     except OSError:
         return list(getattr(registry.load("dataset.layouts", settings["layout"]), "ABOUT", ()))

@@ -118,19 +118,34 @@ def look_again(root: Path, record: Mapping[str, Content]) -> dict[str, Content]:
         return dict(zip(record, pool.map(now, record.items()), strict=True))
 
 
-def replaced(contents: Mapping[str, Content], sizes: Mapping[str, int]) -> dict[str, str]:
-    """Return path to SHA-256 of the videos that are not what was first seen under name and size.
+def replaced_since(
+    record: Path, root: Path, sizes: Mapping[str, int], keep: bool
+) -> dict[str, str]:
+    """Return the videos of a shard that were replaced by others since they were first decoded.
 
     Parameters
     ----------
-    contents : mapping
-        Of `look_again`.
+    record : Path
+        Of `recorded`.
+    root : Path
     sizes : mapping
         The videos' paths and bytes, as they are now.
+    keep : bool
+        Whether to write new times of modification into the record, so that those videos are not
+        read again.
+
+    Returns
+    -------
+    dict
+        Path to SHA-256, of the videos that are not what was first seen under their name and size.
     """
+    before = read_record(record)
+    now = look_again(root, before)
+    if keep and now != before:
+        write_record(record, now)
     return {
         path: content.sha256
-        for path, content in contents.items()
+        for path, content in now.items()
         if content.sha256 != content.first and sizes.get(path) == content.size
     }
 

@@ -70,7 +70,7 @@ class Index:
         ----------
         shard : int
         replaced : mapping, optional
-            Path to SHA-256 of videos that are others than they were: `dataset.contents.replaced`.
+            Path to SHA-256 of replaced videos: of `dataset.contents.replaced_since`.
         """
         others = replaced or {}
         return digest(

@@ -6,9 +6,10 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from affectflow.dataset.matching import FORMS, QUOTES
@@ -16,6 +17,18 @@ from affectflow.dataset.records import VIDEO_SUFFIXES
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 DRIVE = re.compile(r"[a-z]:/", re.IGNORECASE)
+
+
+def root_of(settings: Mapping[str, Any]) -> Path:
+    """Return the folder that videos are named from: a manifest's own, where none is given.
+
+    Parameters
+    ----------
+    settings : mapping
+        ``dataset`` of the config.
+    """
+    root = settings.get("root") or Path(settings.get("clips") or ".").parent
+    return Path(root).expanduser()
 
 
 def inside(cell: str, top: Path) -> str | None:

@@ -11,7 +11,7 @@ from affectflow.dataset.columns import understand
 from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.matching import refuse_lost
 from affectflow.dataset.missing import Missing
-from affectflow.dataset.paths import find_files, inside
+from affectflow.dataset.paths import find_files, inside, root_of
 from affectflow.dataset.records import PASSED_OVER, SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import read_table
 from affectflow.dataset.text import beside
@@ -44,7 +44,7 @@ def read(settings: dict) -> Study:
     """
     path = _manifest(settings)
     columns, rows = read_table(path, REQUIRED)
-    top = Path(settings.get("root") or path.parent).expanduser()
+    top = root_of(settings)
     for name in RESERVED:
         if name in columns:
             raise UserError(f"{path}: column {name} is made by the pipeline", "Rename it.")
