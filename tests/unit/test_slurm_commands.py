@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from affectflow.cluster import waiting
+
 BIN = Path(__file__).parents[2] / "profiles" / "slurm" / "bin"
 STATES = ["--parsable2", "--noheader", "--format=JobIdRaw,State", "--name", "run-1"]
 SUBMIT = ["--parsable", "--job-name", "run-1", "--comment", "rule_embed_wildcards_000"]
@@ -52,6 +54,12 @@ class Site:
         count = self.bin / f"{name}.n"
         return int(count.read_text()) if count.exists() else 0
 
+    @property
+    def notes(self) -> list[str]:
+        """What the controller is to pass on."""
+        path = self.study / waiting.NOTES
+        return path.read_text().splitlines() if path.exists() else []
+
     def run(self, name: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(BIN / name), *arguments],
@@ -84,6 +92,15 @@ def site(tmp_path: Path) -> Site:
         "Slurm backup controller in standby mode",
         "I/O error writing script/environment to file",
         "Munge encode failed: Failed to access socket",
+        "Unable to contact slurm controller (send failure)",
+        "Controller is in standby mode, try a different controller",
+        "Message send failure",
+        "RPC limit exceeded, please try again later",
+        "Required partition not available (inactive or drain)",
+        "Could not establish a configuration source",
+        'Unable to resolve "slurmctl": Unknown host',
+        "Temporary failure in name resolution",
+        "No route to host",
     ],
 )
 def test_sbatch_waits_while_slurm_is_busy(site: Site, words: str) -> None:
@@ -91,6 +108,27 @@ def test_sbatch_waits_while_slurm_is_busy(site: Site, words: str) -> None:
     done = site.run("sbatch", *SUBMIT)
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
     assert site.asked("sbatch") == 3
+    # Whoever waits reads why, once an hour, and when it is over.
+    why, over = site.notes
+    assert words in why and "for a day at most" in why and over == "SLURM takes jobs again"
+
+
+def test_a_cause_that_does_not_pass_is_told_each_hour_for_a_day(site: Site) -> None:
+    site.answers("sbatch", ERROR + "Munge encode failed: No such file or directory")
+    # Bash counts the seconds itself; here each sleep is half an hour.
+    text = BIN.joinpath("sbatch").read_text()
+    assert "sleep 10\n" in text
+    quick = site.bin.parent / "quick"
+    quick.mkdir()
+    (quick / "sbatch").write_text(text.replace("sleep 10\n", "SECONDS=$((SECONDS + 1800))\n"))
+    (quick / "real.sh").write_text(BIN.joinpath("real.sh").read_text())
+    done = subprocess.run(
+        ["bash", str(quick / "sbatch"), *SUBMIT],
+        env={"PATH": f"{quick}:{site.bin}:/usr/bin:/bin"},
+        cwd=site.study, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Munge encode failed" in done.stderr
+    assert 24 <= len(site.notes) <= 25, site.notes
 
 
 @pytest.mark.parametrize(
@@ -101,6 +139,11 @@ def test_sbatch_waits_while_slurm_is_busy(site: Site, words: str) -> None:
         "Requested node configuration is not available",
         "Requested time limit is invalid (missing or exceeds some limit)",
         "Access/permission denied",
+        "Munge decode failed: Invalid credential",
+        "Protocol authentication error",
+        "Requested partition configuration not available now",
+        # A site's own words.
+        "Your budget is spent. Please try again with another --account",
     ],
 )
 def test_sbatch_fails_at_once_where_waiting_is_no_use(site: Site, words: str) -> None:
@@ -141,13 +184,32 @@ def test_sbatch_waits_for_room_in_the_queue(
 TIMED_OUT = f"{ERROR}Socket timed out on send/recv operation"
 
 
-def test_a_job_that_was_taken_without_a_word_is_not_submitted_twice(site: Site) -> None:
-    site.answers("sbatch", TIMED_OUT, "43")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Socket timed out on send/recv operation",
+        "Unable to contact slurm controller (receive failure)",
+        "Unable to contact slurm controller (shutdown failure)",
+        "Message receive failure",
+        "Zero Bytes were transmitted or received",
+        "Connection reset by peer",
+        "Broken pipe",
+    ],
+)
+def test_a_job_that_was_taken_without_a_word_is_not_submitted_twice(site: Site, words: str) -> None:
+    site.answers("sbatch", ERROR + words, "43")
     busy = "squeue: error: Socket timed out"
     site.answers("squeue", busy, "41 rule_embed_wildcards_001\n42 rule_embed_wildcards_000")
     done = site.run("sbatch", *SUBMIT)
     assert (done.returncode, done.stdout) == (0, "42\n")
     assert (site.asked("sbatch"), site.asked("squeue")) == (1, 2)
+    assert words in site.notes[0] and site.notes[-1].endswith("42")
+
+
+def test_without_a_name_nobody_can_tell_whether_it_was(site: Site) -> None:
+    site.answers("sbatch", f"{ERROR}Unable to contact slurm controller (receive failure)", "43")
+    done = site.run("sbatch", "--parsable")
+    assert done.returncode == 1 and site.asked("sbatch") == 1
 
 
 def test_one_that_was_not_taken_is_submitted_again(site: Site) -> None:
@@ -160,8 +222,8 @@ def test_the_jobs_script_is_handed_on_each_time(site: Site) -> None:
     script = "#!/bin/sh\necho 'a  b' \"$HOME\"\n"
     site.command(
         "sbatch",
-        'cat >> ../scripts; [ -e ../once ] || { touch ../once; echo "try again" >&2; exit 1; }; '
-        "echo 42",
+        "cat >> ../scripts; [ ! -e ../once ] || { echo 42; exit; }\n"
+        'touch ../once; echo "try again later" >&2; exit 1',
     )
     done = site.run("sbatch", *SUBMIT, "/dev/stdin", stdin=script)
     assert done.stdout == "42\n", done.stderr

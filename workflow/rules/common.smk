@@ -501,7 +501,7 @@ def argument(settings):
 
 def begin_run():
     """The last checks, before the first job; then the folder is this process's own."""
-    from affectflow.cluster import controller
+    from affectflow.cluster import controller, waiting
     from affectflow.cluster.preflight import check, require_download
 
     BEGAN.parent.mkdir(parents=True, exist_ok=True)
@@ -523,6 +523,8 @@ def begin_run():
         shutil.rmtree(controller.SUBMITTED, ignore_errors=True)
     except UserError as error:
         sys.exit(f"\nerror: {error}")
+    if executor == "slurm":
+        waiting.pass_on(waiting.NOTES, logger.warning)
     sweep_leftovers()
     controller.record(
         Path.cwd(),
