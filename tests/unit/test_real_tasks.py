@@ -260,3 +260,25 @@ def test_folds_are_alike_in_numbers() -> None:
     dealt = deal(table, [VALENCE], 5, 1)
     means = [np.mean([int(s) for s, fold in dealt.items() if fold == f]) for f in range(1, 6)]
     assert max(means) - min(means) < 5
+
+
+@given(st.sampled_from([1e-9, 1e-3, 1e6]), st.integers(0, 99))
+@settings(max_examples=8, deadline=None)
+def test_the_unit_of_the_labels_changes_no_p(unit: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label, one, other = rng.normal(size=(3, 35)).round(1)
+    table = pandas.DataFrame({"clip_id": [f"c{i}" for i in range(35)], "split": "test"})
+    table["subject"] = [f"s{i // 5}" for i in range(35)]
+
+    def p_values(scale: float) -> tuple[list[float], list[float]]:
+        clips = table.assign(valence=scale * label)
+        runs = {
+            name: clips.assign(task="valence", label=clips["valence"], predicted=scale * values)
+            for name, values in (("one", one), ("other", other))
+        }
+        scores = evaluate(runs["one"], clips, [VALENCE], 20)["splits"]["test"]["valence"]
+        p_floor = [scores["metrics"][name]["p_floor"] for name in ("mae", "mse", "ccc")]
+        return compare(runs, clips, [VALENCE], 20)["p"].to_list(), p_floor
+
+    assert p_values(unit) == p_values(1.0)
+    assert min(p_values(1.0)[0]) < 1

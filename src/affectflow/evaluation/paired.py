@@ -35,7 +35,7 @@ from affectflow.evaluation.intervals import (
     summary,
 )
 from affectflow.evaluation.report import DIGITS, TESTED, check
-from affectflow.evaluation.swap import Measure, swap_test
+from affectflow.evaluation.swap import Measure, Swapped, swap_test
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class _Scored:
             "n_labelled": len(both),
         }
         several = len(one) > 1
-        swapped = swap_test(one, other, measure, self.seed) if several and test else None
+        swapped = self._swapped(one, other) if several and test else None
         ranges = self._intervals(first, second, both) if several else {}
         rows = []
         for metric in before:
@@ -160,6 +160,12 @@ class _Scored:
                 row |= {"p": swapped.p[metric], "p_least": swapped.least} if swapped else {}
             rows.append(row)
         return rows
+
+    def _swapped(self, one: NDArray[Any], other: NDArray[Any]) -> Swapped:
+        measure = self._measure(one)
+        if self.task.kind == "real":
+            one, other = real.in_deviations(one), real.in_deviations(other)
+        return swap_test(one, other, measure, self.seed)
 
     def _intervals(
         self, first: str, second: str, clips: NDArray[np.bool_]

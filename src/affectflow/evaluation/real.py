@@ -19,7 +19,9 @@ UNDEFINED = {
     "pearson": "labels or predictions are all one number",
     "ccc": "labels and predictions are all one and the same number",
 }
-_N, _X, _SQUARED = 0, 1, 7
+_N, _X, _XX, _SQUARED = 0, 1, 3, 7
+_POWERS = np.array([0, 1, 1, 2, 2, 2, 1, 2])
+"""Of the labels' unit, in each sum."""
 _FLAT = 1e-12
 """A variance below this share of the mean square is rounding."""
 
@@ -50,6 +52,21 @@ def subject_sums(
     sums = np.zeros((int(who.max()) + 1 if who.size else 0, terms.shape[1]))
     np.add.at(sums, who, terms)
     return sums
+
+
+def in_deviations(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums as they are where the unit is the standard deviation of all labels.
+
+    What tests compare (`affectflow.evaluation.swap`), whether labels are in volts or microvolts.
+
+    Parameters
+    ----------
+    sums : float array of shape (subjects, 8)
+        As from `subject_sums`.
+    """
+    total = sums.sum(axis=0)
+    variance = float(_variance(_ratio(total[_XX], total[_N]), _ratio(total[_X], total[_N])))
+    return sums / np.sqrt(variance if variance > 0 else 1.0) ** _POWERS
 
 
 def from_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -65,8 +65,8 @@ def swap_test(
     first, second : array of shape (subjects, ...)
         Each predictor's sums (its confusion matrices, say), by subject, of the same clips.
     measure : callable
-        Turns pooled sums of shape (stack, ...) into metrics of shape (stack,). What an exchange
-        leaves undefined counts as a difference as large as the observed one.
+        Turns pooled sums of shape (stack, ...) into metrics of shape (stack,), of size 1 or so.
+        What an exchange leaves undefined counts as a difference as large as the observed one.
     seed : int
         Of the exchanges that are drawn.
     """
