@@ -215,8 +215,8 @@ def _of_numbers(
             found = intervals(real.from_sums(resample(sums, resamples, seed)))
             scores.found |= {f"{prefix}{name}": interval for name, interval in found.items()}
     if test and len(own) > 1:
-        sums = real.in_deviations(floor), real.in_deviations(own)
-        scores.p = swap_test(*sums, real.from_sums, seed).p
+        floor, own = real.in_deviations(floor), real.in_deviations(own)
+        scores.p = swap_test(floor, own, real.from_sums, seed).p
     return scores
 
 
