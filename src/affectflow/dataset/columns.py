@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from affectflow.dataset.guess import beside_labels, says_who, why_no_words
 from affectflow.dataset.levels import (
     FEW,
     MOST_LEVELS,
@@ -25,6 +24,7 @@ from affectflow.dataset.levels import (
     too_empty,
 )
 from affectflow.dataset.no_label import NoLabel, number, tidy
+from affectflow.dataset.no_task import beside_labels, says_who, why_no_words
 from affectflow.dataset.tasks import Task, Value
 from affectflow.dataset.understood import Column
 from affectflow.errors import UserError, did_you_mean

@@ -10,7 +10,7 @@ from pathlib import Path
 from affectflow.dataset.columns import understand
 from affectflow.dataset.droppings import is_dropping
 from affectflow.dataset.matching import refuse_lost
-from affectflow.dataset.missing import Missing
+from affectflow.dataset.no_file import NoFile
 from affectflow.dataset.paths import find_files, inside, root_of
 from affectflow.dataset.records import PASSED_OVER, SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import read_table
@@ -57,7 +57,7 @@ def read(settings: dict) -> Study:
     files = find_files(top, paths)
     videos: dict[str, Video] = {}
     labels, audit, why_none = [], [], {}
-    missing = Missing(top)
+    no_file = NoFile(top)
     for place, (row, wanted) in enumerate(zip(rows, paths, strict=True)):
         clip, subject = row["clip_id"], row["subject"]
         where = f"{path.name}, row {row['']}"
@@ -68,7 +68,7 @@ def read(settings: dict) -> Study:
             continue
         file = files.get(wanted)
         if file is None and clip not in videos:
-            why_none[clip] = missing.explain(wanted)
+            why_none[clip] = no_file.explain(wanted)
         if clip in videos:
             audit.append(AuditRow(clip, subject, split, "duplicate_video", f"{where}: passed over"))
         elif file is not None:

@@ -1,4 +1,4 @@
-"""Why a path that a table gives names no video, and which file may have been meant."""
+"""Why a path that a table gives names no file, and which one may have been meant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_NAMES, MOST_LOOKS = 5000, 20
 """Names of a folder that are compared letter by letter, and paths for which they are."""
 
 
-class Missing:
+class NoFile:
     """Explains paths under a folder; lists each folder once.
 
     Parameters
