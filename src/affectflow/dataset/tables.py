@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affectflow.dataset.cells import dotted, is_number, plain
+from affectflow.dataset.cells import dotted, number, plain, tidy
 from affectflow.dataset.records import SPLITS, VIDEO_SUFFIXES
 from affectflow.dataset.text import read_text
 from affectflow.errors import UserError, did_you_mean
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[,;]*\s*\n', re.IGNORECASE)
 """What Excel writes, and takes, as a first line that says how cells are separated."""
+WRAPPED = re.compile(r"'.*'|\u2018.*\u2019|\u201c.*\u201d|\u201e.*[\u201c\u201d]|`.*`", re.DOTALL)
+"""Quotes around a cell that are none to CSV."""
 COMMENT = "#"
 TEXTS = ("clipid", "subject", "split", "path")
 """Columns that hold no numbers, whatever they look like."""
@@ -92,17 +94,23 @@ def _with_header(path: Path, text: str, required: Sequence[str]) -> _Lines:
     text = text[declared.end() :] if declared else text
     nearest: tuple[int, int, list[str]] | None = None
     fault: UserError | None = None
-    for separator in declared[1] if declared else SEPARATORS:
+    # The line that declares one was there before somebody saved the table with another.
+    for separator in dict.fromkeys((declared[1] if declared else "") + SEPARATORS):
         try:
             lines = _lines(path, text, separator, above)
         except UserError as error:
             fault = fault or error
             continue
-        for at, (_, row) in enumerate(lines[:HEADER_WITHIN]):
+        for at, (_, header) in enumerate(lines[:HEADER_WITHIN]):
+            wrapped = all(map(WRAPPED.fullmatch, filter(None, header)))
+            row = _unwrapped(header) if wrapped else header
             names = _named(row, required)
             known = sum(name in names for name in required)
             if known == len(required):
-                return _Lines(names, lines[at + 1 :], separator)
+                # Tables that were put one below the other have a header each.
+                body = [(i, cells) for i, cells in lines[at + 1 :] if cells != header]
+                body = [(i, _unwrapped(cells)) for i, cells in body] if wrapped else body
+                return _Lines(names, body, separator)
             if nearest is None or (known, known and len(row)) > nearest[:2]:
                 nearest = known, known and len(row), names
     if nearest is None or (fault and not nearest[0]):
@@ -134,9 +142,16 @@ def _lines(path: Path, text: str, separator: str, above: int) -> list[Line]:
     return lines
 
 
+def _unwrapped(row: list[str]) -> list[str]:
+    """Return a line's cells without the quotes around them that CSV knows nothing of."""
+    return [plain(cell[1:-1]) if WRAPPED.fullmatch(cell) else cell for cell in row]
+
+
 def _named(row: list[str], required: Sequence[str]) -> list[str]:
     """Return a line's cells as columns' names, those required as they are asked for."""
-    names = [row[0].lstrip(f"{COMMENT} "), *row[1:]] if row[0].startswith(COMMENT) else list(row)
+    names = [tidy(cell) for cell in row]
+    if names[0].startswith(COMMENT):
+        names[0] = names[0].lstrip(f"{COMMENT} ")
     for name in required:
         places = [i for i, cell in enumerate(names) if same_name(cell) == same_name(name)]
         if name not in names and len(places) == 1:
@@ -163,7 +178,7 @@ def _no_header(path: Path, names: list[str], required: Sequence[str]) -> UserErr
 
 def _is_data(cell: str) -> bool:
     return (
-        is_number(cell)
+        number(cell) is not None
         or cell.lower() in SPLITS
         or Path(cell.replace("\\", "/")).suffix.lower() in VIDEO_SUFFIXES
     )
@@ -213,13 +228,13 @@ def level(path: Path, row: Mapping[str, str], column: str) -> int | None:
     if not cell:
         return None
     try:
-        number = float(cell)
+        value = float(cell)
     except ValueError:
-        number = float("nan")
-    if not number.is_integer():
+        value = float("nan")
+    if not value.is_integer():
         raise UserError(
             f"{path}: row {row['']}, column {column}: '{cell}' is not a level",
             "Levels are whole numbers: 0, 1, 2, 3. Where it says that there is no level: "
             f"dataset.missing: ['{cell}'] in the config.",
         )
-    return int(number)
+    return int(value)
