@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from label_columns import columns, engagement
 
-from affectflow.dataset.columns import understand
+from affectflow.dataset.cells import spelling
 from affectflow.dataset.levels import NO_LEVEL
-from affectflow.dataset.no_label import NoLabel
-from affectflow.dataset.understood import Column
+from affectflow.dataset.no_label import EITHER, NoLabel
 from affectflow.errors import UserError
-
-
-def columns(
-    settings: dict[str, Any] | None = None, subjects: Sequence[str] = (), **cells: Sequence[str]
-) -> dict[str, Column]:
-    rows = [
-        dict(zip(cells, row, strict=True)) | {"subject": f"s{place}", "": str(place + 2)}
-        for place, row in enumerate(zip(*cells.values(), strict=True))
-    ]
-    for row, subject in zip(rows, subjects, strict=False):
-        row["subject"] = subject
-    found = understand(Path("clips.csv"), list(cells), rows, settings or {})
-    return {column.name: column for column in found}
-
-
-def engagement(cells: Sequence[str], **settings: Any) -> Column:
-    given = {"tasks": {"engagement": settings}} if settings else {}
-    return columns(given, engagement=cells)["engagement"]
-
 
 WHOLE = ["0", "1", "2", "3"] * 5
 NOTHING = [
     *("", "NA", "na", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "nil", "-", "--", "?"),
     *(".", "...", "\N{EN DASH}", "#N/A", "#NA", "#VALUE!", "<NA>", "missing", "Unknown", "NaT"),
-    *("n.a.", "not available", "SNP(Subject Not Present)", "(null)", "#DIV/0!"),
+    *("n.a.", "not available", "SNP(Subject Not Present)", "(null)", "#DIV/0!", "-nan", "-1.#IND"),
+    *("#WERT!", "#NV", "k.A.", "no-data", "not_rated", "Face not visible", "no_face-detected", "_"),
 ]
 
 
@@ -52,9 +30,7 @@ def test_missing_words_are_no_level(word: str) -> None:
     assert f"1 missing ('{word}' 1)" in found.line()
 
 
-@pytest.mark.parametrize(
-    "word", [word for word in NOTHING if word.lower() not in ("none", "nil", "unknown")]
-)
+@pytest.mark.parametrize("word", [word for word in NOTHING if spelling(word) not in EITHER])
 def test_missing_words_are_no_class_among_words(word: str) -> None:
     found = engagement([*(["calm", "happy"] * 8), word])
     assert found.task is not None
@@ -62,7 +38,7 @@ def test_missing_words_are_no_class_among_words(word: str) -> None:
     assert found.values[-1] is None
 
 
-@pytest.mark.parametrize("word", ["none", "Nil", "unknown"])
+@pytest.mark.parametrize("word", ["none", "Nil", "unknown", "no person"])
 def test_a_word_that_may_be_a_level_is_asked_about(word: str) -> None:
     cells = [*(["low", "high"] * 8), word]
     with pytest.raises(
@@ -99,15 +75,32 @@ def test_codes_among_levels_are_refused_with_what_mends_it(codes: list[str], men
         found = columns(mended, engagement=cells)["engagement"]
         assert found.task is not None
         assert found.task.levels == ("0", "1", "2", "3")
-        assert found.values[20:] == (None,) * len(codes)
+        assert found.values == (*map(int, WHOLE), *(None,) * len(codes))
 
 
-@pytest.mark.parametrize("levels", [["0", "1", "3"], ["1", "2", "3", "4", "5"], ["0", "4"]])
-def test_levels_that_no_clip_has_are_told(levels: list[str]) -> None:
-    found = engagement(levels * 5)
-    assert found.task is not None
-    assert found.task.levels == tuple(str(code) for code in range(int(levels[-1]) + 1))
-    assert f"dataset.tasks.engagement.levels: [{', '.join(levels)}]" in found.line()
+@given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from(["{}", "{}.0", "{}%"]))
+def test_a_number_that_is_missing_is_no_other(code: int, other: int, form: str) -> None:
+    missing = NoLabel([form.format(code)])
+    assert missing(form.format(other)) == (code == other)
+    assert missing(f"{other}%") == (code == other and "%" in form)
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"), [("0 1 5", "5"), ("1 2 6", "6"), ("0 1 2 3 4 5 8", "8"), ("1 8", "8")]
+)
+def test_a_number_above_a_gap_is_asked_about(levels: str, code: str) -> None:
+    with pytest.raises(UserError, match=f"'{code}' among levels .*: a level, or a code") as told:
+        engagement(levels.split() * 3)
+    assert f"levels: [{levels.replace(' ', ', ')}]" in str(told.value)
+
+
+@pytest.mark.parametrize("code", ["-1", "99"])
+def test_a_code_among_fractions_is_asked_about(code: str) -> None:
+    cells = ["0", "0.33", "0.66", "1"] * 3
+    with pytest.raises(UserError, match=rf"row 14, .*: '{code}' among levels 0 to 1: a level, or"):
+        engagement([*cells, code])
+    found = engagement([*cells, code], missing=[int(code)])
+    assert found.values == (*(0, 1, 2, 3) * 3, None)
 
 
 def test_spellings_of_a_level_are_one() -> None:
@@ -192,8 +185,18 @@ def test_words_among_numbers_are_refused() -> None:
 
 
 def test_percentages_are_numbers() -> None:
-    found = engagement(["0%", "1%", "2%"])
-    assert found.task is not None and found.task.levels == ("0", "1", "2")
+    found = engagement(["0%", "50 %", "100%"])
+    assert found.task is not None
+    assert (found.task.kind, found.task.levels) == ("ordinal", ("0", "0.5", "1"))
+    assert engagement(["12%", "57%", "0"], kind="real").values == (0.12, 0.57, 0.0)
+    with pytest.raises(UserError, match="'1%' is not a level: it is a fraction"):
+        engagement(["0%", "1%", "2%"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"kind": "real"}, {"levels": [0, 0.5, 1]}])
+def test_percentages_beside_other_numbers_are_refused(settings: dict) -> None:
+    with pytest.raises(UserError, match=r"row 4, .*: '1' stands among percentages"):
+        engagement(["0", "50%", "1"], **settings)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +216,9 @@ def test_percentages_are_numbers() -> None:
         ("seen", ["a/b.csv", "c/d.csv"] * 10),
         ("seen", [f"P{n:02}" for n in range(20)]),
         ("seen", ["webcam"] * 20),
+        ("seen", [str(n) for n in range(20)]),
+        ("seen", [str(20 - n) for n in range(20)]),
+        ("Unnamed: 0", ["1", "2"] * 10),
         ("seen", [""] * 20),
         ("seen", ["NA"] * 20),
     ],
@@ -226,11 +232,27 @@ def test_what_stands_beside_labels_is_no_task(name: str, cells: list[str]) -> No
         columns(**{name: cells})
 
 
+def test_columns_that_differ_by_capitals_or_blanks_are_asked_about() -> None:
+    cells = {"engagement": WHOLE, "Engagement ": WHOLE}
+    with pytest.raises(UserError, match="engagement and Engagement  differ by capitals or blanks"):
+        columns(**cells)
+    found = columns({"tasks": {"engagement": None}}, **cells)
+    assert [name for name, column in found.items() if column.task] == ["engagement"]
+    assert columns({}, note=WHOLE, Note=WHOLE, engagement=WHOLE)["engagement"].task
+
+
 def test_a_named_column_is_a_task_whatever_its_name() -> None:
     found = columns({"tasks": {"notes": None}}, engagement=WHOLE, notes=["blurry", "dark"] * 10)
     assert found["notes"].task is not None
     assert found["notes"].task.levels == ("blurry", "dark")
     assert found["engagement"].line() == "engagement: not a task (not named under dataset.tasks)"
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("my  mood", "my mood"), ("Zoe\u0308", "Zo\u00eb"), (1, "1")]
+)
+def test_a_column_is_named_whatever_its_blanks_and_encoding(name: object, column: str) -> None:
+    assert columns({"tasks": {name: {"levels": 4}}}, **{column: WHOLE})[column].task
 
 
 def test_words_that_say_who_it_is_are_no_task() -> None:

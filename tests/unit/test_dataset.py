@@ -10,6 +10,7 @@ from affectflow.dataset.clips import read_clips
 from affectflow.dataset.index import Index, build_index, level_counts, shard_of, write_index
 from affectflow.dataset.tasks import DAISEE_TASKS, read_tasks
 from affectflow.errors import UserError
+from affectflow.evaluation.report import evaluate
 
 HEADER = "ClipID,Boredom,Engagement,Confusion,Frustration "
 SPLITS = ("Train", "Validation", "Test")
@@ -131,6 +132,7 @@ def test_level_out_of_range_is_audited_and_not_used(root: Path) -> None:
     assert ("1100011001", "level_out_of_range") in [(r.clip_id, r.status) for r in found.audit]
     assert found.clips[0].levels["engagement"] is None
     assert found.clips[0].levels["boredom"] == 0
+    assert "high < very high, 2 labels, 1 of no such level" in found.understood[1]
 
 
 def test_repeated_rows(root: Path) -> None:
@@ -180,6 +182,7 @@ def test_subject_on_two_sides_is_an_error(root: Path) -> None:
         (HEADER + "\n1100011001.avi,0,two,1,0\n", "row 2, column Engagement: 'two' is not a level"),
         (HEADER + "\n1100011001.avi,0,1.5,1,0\n", "'1.5' is not a level"),
         (HEADER + "\n1100011001.avi,0,inf,1,0\n", "'inf' is not a level"),
+        (HEADER + "\n1100011001.avi,0,100%,1,0\n", "'100%' is not a level"),
         (HEADER + "\n1100011001.avi,0,1,0\n", "row 2 has 4 cells, the header 5"),
     ],
 )
@@ -335,8 +338,40 @@ def test_whole_numbers_written_as_floats(tmp_path: Path) -> None:
     rows = [ROWS[0] | {"effort": "1.0"}, ROWS[1] | {"effort": "5.0"}, ROWS[2]]
     found = build_index(write_manifest(tmp_path, rows), 2)
     effort = found.tasks[1]
-    assert (effort.kind, effort.levels) == ("ordinal", ("0", "1", "2", "3", "4", "5"))
-    assert [clip.levels["effort"] for clip in found.clips] == [1, 5, None]
+    assert (effort.kind, effort.levels) == ("ordinal", ("1", "2", "3", "4", "5"))
+    assert [clip.levels["effort"] for clip in found.clips] == [0, 4, None]
+
+
+def test_a_level_0_in_the_test_split_alone_counts(tmp_path: Path) -> None:
+    rows = [
+        {"clip_id": f"c{n}", "subject": f"s{n}", "split": split, "path": "a.mp4", "effort": level}
+        for n, (split, level) in enumerate([("train", "1"), ("train", "3"), ("test", "0")])
+    ]
+    found = build_index(write_manifest(tmp_path, rows), 2)
+    assert found.tasks[0].levels == ("0", "1", "2", "3")
+    assert sorted(clip.levels["effort"] for clip in found.clips) == [0, 1, 3]
+
+
+def test_pages_name_levels_from_1_as_the_table_does(tmp_path: Path) -> None:
+    rows = [
+        {"clip_id": f"c{n}", "subject": f"s{n}", "split": "test", "path": "a.mp4", "effort": str(n)}
+        for n in range(1, 6)
+    ]
+    found = build_index(write_manifest(tmp_path, rows), 2)
+    write_index(found, tmp_path)
+    tasks = read_tasks(tmp_path / "tasks.json")
+    clips = read_clips(tmp_path / "clips.csv", tasks)
+    assert {clip.clip_id: clip.levels["effort"] for clip in found.clips} == {
+        f"c{n}": n - 1 for n in range(1, 6)
+    }
+    probabilities = {f"p_{level}": 1.0 * (level == 4) for level in range(5)}
+    predictions = clips.rename(columns={"effort": "label"}).assign(
+        task="effort", predicted=4, **probabilities
+    )
+    scores = evaluate(predictions, clips, tasks, resamples=10)["splits"]["test"]["effort"]
+    assert scores["levels"] == ["1", "2", "3", "4", "5"]
+    assert scores["confusion"][0] == [0, 0, 0, 0, 1]
+    assert scores["metrics"]["mse"]["value"] == (16 + 9 + 4 + 1 + 0) / 5
 
 
 def test_declared_levels_are_looked_up_by_name(tmp_path: Path) -> None:
@@ -350,7 +385,7 @@ def test_declared_levels_are_looked_up_by_name(tmp_path: Path) -> None:
 
 def test_column_of_milliseconds_is_no_task(tmp_path: Path) -> None:
     rows = [row | {"effort": "1700000000"} for row in ROWS]
-    with pytest.raises(UserError, match=r"column effort has more than 50 levels"):
+    with pytest.raises(UserError, match=r"column effort has whole numbers up to 1700000000: is"):
         build_index(write_manifest(tmp_path, rows), 2)
 
 

@@ -1,6 +1,6 @@
 """What the columns of a label table mean: which are tasks, their levels, and each row's label.
 
-A guess is made only where it can't well be wrong, and is always told
+A guess is made only where it can't well be wrong, and is always reported
 (`affectflow.dataset.understood`); elsewhere the column is refused, with what to write into the
 config.
 """
@@ -12,21 +12,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from affectflow.dataset.cells import fold, is_percentage, number, tidy
 from affectflow.dataset.levels import (
-    FEW,
+    MOST_CODES,
     MOST_LEVELS,
     NO_LEVEL,
     fractions_of_one,
+    in_order,
     named,
     place_of,
     spellings,
     stray,
     too_empty,
 )
-from affectflow.dataset.no_label import NoLabel, number, tidy
-from affectflow.dataset.no_task import beside_labels, says_who, why_no_words
+from affectflow.dataset.no_label import NoLabel
+from affectflow.dataset.no_task import beside_labels, numbers_rows, says_who, why_no_words
 from affectflow.dataset.tasks import Task, Value
-from affectflow.dataset.understood import Column
+from affectflow.dataset.understood import Column, first_of, quoted
 from affectflow.errors import UserError, did_you_mean
 
 OTHERS_ARE_NONE = "columns that are not named there are then no tasks"
@@ -58,30 +60,39 @@ def understand(
         If the config names a column that isn't there, a cell can't be what its column says, a
         guess would be wrong, or no column is a task.
     """
-    given: Mapping[str, Any] = settings.get("tasks") or {}
+    given = {tidy(str(name)): meant for name, meant in (settings.get("tasks") or {}).items()}
     for name in given:
         if name not in columns:
             raise UserError(
                 f"dataset.tasks: {path} has no column '{name}'", did_you_mean(name, columns)
             )
     every = settings.get("missing") or []
-    found = []
+    understood = []
     for name in given or columns:
-        own = given.get(name) or {}
-        missing = NoLabel([*every, *(own.get("missing") or [])])
-        found.append(_Reader(path, name, rows, own, missing, bool(given)).read())
+        meant = given.get(name) or {}
+        missing = NoLabel([*every, *(meant.get("missing") or [])])
+        understood.append(_Reader(path, name, rows, meant, missing, bool(given)).read())
     if given:
         left = [name for name in columns if name not in given]
         nothing = (None,) * len(rows)
-        found += [Column(n, None, nothing, {}, ("not named under dataset.tasks",)) for n in left]
-    if not any(column.task for column in found):
-        told = "".join(f"; {column.line()}" for column in found)
+        why = ("not named under dataset.tasks",)
+        understood += [Column(name, None, nothing, {}, why) for name in left]
+    tasks = [column.name for column in understood if column.task]
+    if not tasks:
+        lines = "".join(f"; {column.line()}" for column in understood)
         raise UserError(
-            f"{path}: has no task column{told}",
+            f"{path}: has no task column{lines}",
             "Add a column of levels beside the paths, or name those that are tasks under "
             "dataset.tasks in the config.",
         )
-    return found
+    for place, name in enumerate(tasks):
+        alike = [other for other in tasks[:place] if fold(other) == fold(name)]
+        if alike:
+            raise UserError(
+                f"{path}: the columns {alike[0]} and {name} differ by capitals or blanks alone",
+                "Rename one, or name under dataset.tasks only the one that is a task.",
+            )
+    return understood
 
 
 class _Reader:
@@ -92,14 +103,14 @@ class _Reader:
         path: Path,
         name: str,
         rows: Sequence[Mapping[str, str]],
-        own: Mapping[str, Any],
+        meant: Mapping[str, Any],
         missing: NoLabel,
         declared: bool,
     ) -> None:
-        self.path, self.name, self.rows, self.own = path, name, rows, own
+        self.path, self.name, self.rows, self.meant = path, name, rows, meant
         self.missing, self.declared = missing, declared
         self.cells = [tidy(row[name]) for row in rows]
-        self.listed = own.get("levels") if isinstance(own.get("levels"), list) else None
+        self.listed = meant.get("levels") if isinstance(meant.get("levels"), list) else None
         kept = {named(item) for item in self.listed or []}
         self.absent = [cell not in kept and missing(cell) for cell in self.cells]
         self.notes: list[str] = []
@@ -120,17 +131,15 @@ class _Reader:
             numbers = [number(cell) for cell in present]
         if not present and not self.declared:
             return self._no_task("no cell has a value")
-        if self.own.get("kind") == "real":
+        known = [value for value in numbers if value is not None]
+        if len(known) == len(present):
+            self._refuse_some_percentages(present)
+        if self.meant.get("kind") == "real":
             return self._real()
         if self.listed:
             return self._of_names([named(item) for item in self.listed])
-        known = [value for value in numbers if value is not None]
         if present and len(known) == len(present):
             return self._numbers(known)
-        if present and all(
-            cell.endswith("%") and number(cell[:-1]) is not None for cell in present
-        ):
-            return self._numbers([float(cell[:-1]) for cell in present])
         return self._words(present, len(known))
 
     def _present(self) -> list[str]:
@@ -164,21 +173,30 @@ class _Reader:
             f"every column dataset.missing: [{values}]."
         )
 
+    def _refuse_some_percentages(self, present: Sequence[str]) -> None:
+        """Refuse 50% beside 50: is that 50, or 0.5? (0 is 0.)"""
+        bare = [cell for cell in present if number(cell) and not is_percentage(cell)]
+        if bare and any(map(is_percentage, present)):
+            self._refuse(
+                f"{self._where(bare[0])}: '{bare[0]}' stands among percentages",
+                "Write a percent sign after every number of the column, or after none.",
+            )
+
     # Real-valued
 
     def _real(self) -> Column:
-        if self.own.get("levels"):
+        if self.meant.get("levels"):
             self._refuse(
                 f"{self._says('levels')}: a real-valued task has no levels",
                 "Leave levels out, or set kind: ordinal.",
             )
         code: dict[str, Value] = {}
         for cell in self._present():
-            value = number(cell.removesuffix("%"))
+            value = number(cell)
             if value is None:
                 self._refuse(
                     f"{self._where(cell)}: '{cell}' is not a number, and the task is real-valued",
-                    f"Mend the cell. {self._mended_by_missing([_quoted(cell)])}",
+                    f"Mend the cell. {self._mended_by_missing([quoted(cell)])}",
                 )
             code[cell] = value
         return self._task(Task(self.name, "real", ()), code)
@@ -186,7 +204,7 @@ class _Reader:
     # Levels by name
 
     def _of_names(self, names: list[str]) -> Column:
-        kind = self.own.get("kind", "ordinal")
+        kind = self.meant.get("kind", "ordinal")
         task = Task(self.name, kind, tuple(names))
         code: dict[str, Value] = {}
         for cell in dict.fromkeys(self._present()):
@@ -196,7 +214,7 @@ class _Reader:
                 if value is None or any(number(name) is None for name in names):
                     self._refuse(
                         f"{self._where(cell)}: unknown level '{cell}'",
-                        f"{did_you_mean(cell, names)} {self._mended_by_missing([_quoted(cell)])}",
+                        f"{did_you_mean(cell, names)} {self._mended_by_missing([quoted(cell)])}",
                     )
                 if not value.is_integer():
                     self._refuse(
@@ -210,26 +228,20 @@ class _Reader:
     # Numbers
 
     def _numbers(self, values: Sequence[float]) -> Column:
-        present = self._present()
-        wanted = self.own.get("levels")
+        count = self.meant.get("levels")
         if not all(value.is_integer() for value in values):
-            return self._fractions(present, values, wanted)
+            return self._fractions(values, count)
         whole = sorted({int(value) for value in values})
-        count = wanted or whole[-1] + 1
-        if not wanted:
-            self._refuse_codes(whole)
+        if not self.declared and numbers_rows(whole, len(self.rows)):
+            return self._no_task("it numbers the rows")
+        levels = self._whole_levels(whole, count)
         if not self.declared and whole == [whole[0]] and len(self.rows) > 1:
             self.notes.append(f"every label is {whole[0]}, so nothing is learnt of it")
-        unseen = [code for code in range(count) if code not in whole]
-        if unseen and not wanted:
-            names = ", ".join(map(str, unseen))
-            listed = f"{self._says('levels')}: [{', '.join(map(str, whole))}]"
-            self.notes.append(f"no clip has {names}; if there is no such level, {listed}")
-        kind = self.own.get("kind", "ordinal")
-        task = Task(self.name, kind, tuple(str(code) for code in range(count)))
+        kind = self.meant.get("kind", "ordinal")
+        task = Task(self.name, kind, tuple(str(level) for level in levels))
         code = {
-            cell: int(value) if 0 <= value < count else NO_LEVEL
-            for cell, value in zip(present, values, strict=True)
+            cell: levels.index(int(value)) if int(value) in levels else NO_LEVEL
+            for cell, value in zip(self._present(), values, strict=True)
         }
         column = self._task(task, code)
         if not self.declared and says_who(column.values, [row["subject"] for row in self.rows]):
@@ -237,55 +249,77 @@ class _Reader:
             return self._task(task, code)
         return column
 
-    def _refuse_codes(self, whole: list[int]) -> None:
+    def _whole_levels(self, whole: list[int], count: int | None) -> Sequence[int]:
+        """Return the levels of whole numbers: from 0, or from 1 where no clip has 0."""
+        if count:
+            return self._from(int(0 not in whole and count in whole), count)
         apart = stray(whole)
         if apart:
-            rest = [code for code in whole if code not in apart]
-            cell = next(c for c in self._present() if _whole(c) == apart[0])
-            among = f"{rest[0]} to {rest[-1]}" if len(rest) > 1 else f"{rest[0]}" if rest else ""
-            values = [str(code) for code in apart]
-            every = ", ".join(map(str, whole)) if len(whole) <= FEW else "..."
+            self._ask_about(apart, [code for code in whole if code not in apart])
+        if self.meant.get("kind") == "nominal" and 1 < len(whole) <= MOST_LEVELS:
+            return whole
+        if whole[-1] >= MOST_LEVELS or too_empty(whole):
             self._refuse(
-                f"{self._where(cell)}: '{cell}'"
-                + (f" among levels {among}" if among else " is a negative level")
-                + ": a level, or a code for none?",
-                f"{self._mended_by_missing(values)} If it is a level, list all: "
-                f"{self._says('levels')}: [{every}]; a measured number is kind: real.",
-            )
-        if whole[-1] >= MOST_LEVELS:
-            self._refuse(
-                f"{self.path}: column {self.name} has more than {MOST_LEVELS} levels: is it a "
+                f"{self.path}: column {self.name} has whole numbers up to {whole[-1]}: is it a "
                 "task?",
-                "Name the columns that are tasks under dataset.tasks in the config; a measured "
-                f"number is {self._says('kind')}: real.",
+                "Name the columns that are tasks under dataset.tasks in the config. A measured "
+                f"number is {self._says('kind')}: real; levels are listed, lowest first: "
+                f"{self._says('levels')}: [{first_of(whole)}].",
             )
-        if too_empty(whole):
-            self._refuse(
-                f"{self.path}: column {self.name} has whole numbers from {whole[0]} to "
-                f"{whole[-1]}, and most of the levels 0 to {whole[-1]} in no clip: is it a task?",
-                "Name the columns that are tasks under dataset.tasks in the config; for this one "
-                f"give levels: [{', '.join(map(str, whole[:3]))}, ...] in order, or kind: real.",
+        start = int(whole[0] > 0 and len(whole) > 1)
+        levels = self._from(start, whole[-1] + 1 - start)
+        if unseen := [level for level in levels if level not in whole]:
+            self.notes.append(
+                f"no clip has {', '.join(map(str, unseen))}; if there is no such level, "
+                f"{self._says('levels')}: [{', '.join(map(str, whole))}]"
             )
+        return levels
 
-    def _fractions(
-        self, present: Sequence[str], values: Sequence[float], wanted: int | None
-    ) -> Column:
-        odd = next(c for c, v in zip(present, values, strict=True) if not v.is_integer())
-        steps = None if wanted or self.own.get("kind") == "nominal" else fractions_of_one(values)
+    def _from(self, start: int, count: int) -> range:
+        if start:
+            self.notes.append(
+                f"no clip has 0, so the levels are 1 to {count}, whose codes in files are 0 to "
+                f"{count - 1}; if 0 is a level, {self._says('levels')}: {count + 1}"
+            )
+        return range(start, start + count)
+
+    def _ask_about(self, codes: Sequence[float], levels: Sequence[float]) -> NoReturn:
+        """Refuse numbers that may be levels, or say that there is none."""
+        cell = next(cell for cell in self._present() if number(cell) == codes[0])
+        among = " is a negative level"
+        if levels:
+            upto = f" to {levels[-1]:.15g}" if len(levels) > 1 else ""
+            among = f" among levels {levels[0]:.15g}{upto}"
+        missing = [f"{code:.15g}" for code in codes]
+        self._refuse(
+            f"{self._where(cell)}: '{cell}'{among}: a level, or a code for none?",
+            f"{self._mended_by_missing(missing)} If it is a level, list all: "
+            f"{self._says('levels')}: [{first_of(sorted({*codes, *levels}))}]; a measured number "
+            "is kind: real.",
+        )
+
+    def _fractions(self, values: Sequence[float], count: int | None) -> Column:
+        present = self._present()
+        guessed = not count and self.meant.get("kind") != "nominal"
+        steps = fractions_of_one(values) if guessed else None
         if steps is None:
-            among = f", and its levels are 0 to {wanted - 1}" if wanted else ""
-            distinct = [f"{value:g}" for value in sorted(set(values))]
-            listed = ", ".join(distinct[:MOST_LEVELS] if len(distinct) <= 12 else ["..."])
+            inside = [value for value in values if 0 <= value <= 1]
+            outside = sorted({*values} - {*inside})
+            codes = len(outside) <= MOST_CODES and all(value.is_integer() for value in outside)
+            if guessed and outside and codes and fractions_of_one(inside):
+                self._ask_about(outside, sorted({*inside}))
+            odd = next(c for c, v in zip(present, values, strict=True) if not v.is_integer())
+            among = f", and there are {count} levels" if count else ""
             self._refuse(
                 f"{self._where(odd)}: '{odd}' is not a level: it is a fraction{among}",
                 f"For a measured number or a mean of several raters: {self._says('kind')}: real. "
                 f"For levels written as fractions, list them, lowest first: "
-                f"{self._says('levels')}: [{listed}].",
+                f"{self._says('levels')}: [{first_of(sorted({*values}))}].",
             )
-        share, codes = steps
+        names, places = steps
         self.notes.append("fractions of 1, read as levels in this order")
-        task = Task(self.name, self.own.get("kind", "ordinal"), share)
-        return self._task(task, dict(zip(present, codes, strict=True)))
+        task = Task(self.name, self.meant.get("kind", "ordinal"), names)
+        return self._task(task, dict(zip(present, places, strict=True)))
 
     # Words
 
@@ -307,14 +341,17 @@ class _Reader:
                 f"{self._mended_by_missing([cell])} If it is a level, list all: "
                 f"{self._says('levels')}: [{', '.join(names)}].",
             )
-        wanted = self.own.get("levels")
+        wanted = self.meant.get("levels")
         if wanted and present:
             cell = present[0]
             self._refuse(
                 f"{self._where(cell)}: '{cell}' is not a level: they are 0 to {wanted - 1}",
                 f"List the words, lowest first: {self._says('levels')}: [{', '.join(names)}].",
             )
-        if self.own.get("kind") == "ordinal" and present:
+        kind = self.meant.get("kind")
+        ordered = in_order(names) if kind != "nominal" else None
+        names = ordered or names
+        if kind == "ordinal" and present and not ordered:
             self._refuse(
                 f"{self.path}: column {self.name} has words, and their order is not known",
                 f"List them, lowest first, in {self._says('levels')}, or set kind: nominal.",
@@ -328,11 +365,17 @@ class _Reader:
         for cell, name in merged.items():
             if cell != name:
                 self.notes.append(f"'{cell}' read as '{name}'")
+        if ordered:
+            self.notes.append("read as levels in this order")
+        elif kind is None and len(names) > 2:
+            listed = ", ".join(map(quoted, names))
+            self.notes.append(
+                f"if they have an order, list them lowest first: {self._says('levels')}: [{listed}]"
+            )
         if not present:
             names = [str(code) for code in range(wanted or 2)]
-        task = Task(
-            self.name, self.own.get("kind", "nominal" if present else "ordinal"), tuple(names)
-        )
+        guessed = "ordinal" if ordered or not present else "nominal"
+        task = Task(self.name, self.meant.get("kind", guessed), tuple(names))
         column = self._task(task, {cell: names.index(name) for cell, name in merged.items()})
         if not self.declared and says_who(column.values, [row["subject"] for row in self.rows]):
             return self._no_task("the same for all clips of each subject")
@@ -348,16 +391,6 @@ class _Reader:
         self._refuse(
             f"{self._where(odd)}: '{odd}' is not a level: it stands among {among}",
             "Levels are whole numbers (0, 1, 2, 3) or words. "
-            f"{self._mended_by_missing([_quoted(word) for word in words[:6]])} If they are levels, "
+            f"{self._mended_by_missing([quoted(word) for word in words[:6]])} If they are levels, "
             f"list all: {self._says('levels')}: [...].",
         )
-
-
-def _whole(cell: str) -> int | None:
-    value = number(cell.removesuffix("%"))
-    return None if value is None else int(value)
-
-
-def _quoted(cell: str) -> str:
-    """Return a cell as YAML takes it within a list."""
-    return cell if cell.replace(" ", "").isalnum() else "'" + cell.replace("'", "''") + "'"

@@ -12,8 +12,8 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from affectflow import registry
+from affectflow.dataset.cells import fold
 from affectflow.dataset.matching import match_labels
-from affectflow.dataset.no_label import fold
 from affectflow.dataset.records import SPLITS, AuditRow, Label, Study, Video
 from affectflow.dataset.tables import write_table
 from affectflow.dataset.tasks import Task, Value, write_tasks

@@ -6,18 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from affectflow.dataset.no_label import fold, number, tidy
+from affectflow.dataset.cells import number, spelling, tidy
 
 MOST_LEVELS = 50
 NO_LEVEL = -1
 """A number that is none of a task's levels: the index audits and drops it."""
 CODES = frozenset(
-    {9, 66, 77, 88, 96, 97, 98, 99} | {int(digit * n) for digit in "6789" for n in (3, 4, 5)}
+    {8, 9, 66, 77, 88, 96, 97, 98, 99} | {int(digit * n) for digit in "6789" for n in (3, 4, 5)}
 )
 """What surveys write for "no answer", "not applicable" and the like."""
 GAP = 3
-"""So many levels that no clip has, above three and more in a row, and what follows is no level."""
+"""So many levels that no clip has, above two that some have, and what follows may be no level."""
 MOST_CODES = 3
+SCALE = (
+    ("very low",),
+    ("low",),
+    ("medium", "moderate", "middle", "mid"),
+    ("high",),
+    ("very high",),
+)
+"""Words of one order, whoever writes them."""
 FEW = 10
 FRACTION = 0.011
 """How far 0.33 or 0.66 may be from a third."""
@@ -30,11 +38,20 @@ def named(item: object) -> str:
     return f"{item:g}" if isinstance(item, float) else tidy(str(item))
 
 
+def in_order(names: Sequence[str]) -> list[str] | None:
+    """Return levels, lowest first, if all are of `SCALE` and no two say the same; else None."""
+    rank = {spelling(word): place for place, words in enumerate(SCALE) for word in words}
+    places = {rank.get(spelling(name)): name for name in names}
+    if len(names) < 2 or None in places or len(places) < len(names):
+        return None
+    return [places[place] for place in range(len(SCALE)) if place in places]
+
+
 def stray(whole: Sequence[int]) -> list[int]:
     """Return which of some whole numbers may be codes for "none" rather than levels.
 
     Negative ones; and, if they are few, `CODES` above a gap, or what stands `GAP` empty levels
-    above at least three levels.
+    above at least two levels.
 
     Parameters
     ----------
@@ -45,7 +62,7 @@ def stray(whole: Sequence[int]) -> list[int]:
     levels = [code for code in whole if code >= 0]
     for place in range(1, len(levels)):
         empty = levels[place] - levels[place - 1] - 1
-        code = (levels[place] in CODES and empty > 1) or (place >= 3 and empty >= GAP)
+        code = (levels[place] in CODES and empty > 1) or (place >= 2 and empty >= GAP)
         if code:
             return apart + (levels[place:] if len(levels) - place <= MOST_CODES else [])
     return apart
@@ -80,11 +97,6 @@ def fractions_of_one(values: Sequence[float]) -> tuple[tuple[str, ...], list[int
                 first.setdefault(code, f"{value:g}")
             return tuple(first[code] for code in range(levels)), codes
     return None
-
-
-def spelling(cell: str) -> str:
-    """Return what spellings of one level share: no case, blanks, hyphens and underscores alike."""
-    return fold(cell.replace("_", " ").replace("-", " "))
 
 
 def spellings(cells: Sequence[str]) -> dict[str, str]:

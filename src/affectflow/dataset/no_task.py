@@ -19,7 +19,7 @@ LONG = 40
 BESIDE = frozenset(
     """
     note notes comment comments remark remarks description transcript text caption message
-    id ids uuid key index row number name names title file files filename path paths
+    id ids uuid key index row unnamed number nr name names title file files filename path paths
     url link uri folder directory checksum hash md5 sha256
     date day month year time datetime timestamp timecode start stop begin end duration length
     seconds minutes frames fps size width height resolution bitrate codec format
@@ -68,6 +68,11 @@ def why_no_words(words: Sequence[str], different: int, rows: int) -> str:
     if rows >= FEW_ROWS and (different * PER_WORD > len(words) or len(words) * PER_WORD < rows):
         return f"free text: {many}"
     return ""
+
+
+def numbers_rows(whole: Sequence[int], rows: int) -> bool:
+    """Return whether whole numbers (different, ascending) are those of a table's rows."""
+    return len(whole) == rows >= FEW_ROWS and whole[0] in (0, 1) and whole[-1] - whole[0] < rows
 
 
 def says_who(codes: Sequence[object], subjects: Sequence[str]) -> bool:

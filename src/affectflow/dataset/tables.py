@@ -214,27 +214,3 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, out.getvalue())
-
-
-def level(path: Path, row: Mapping[str, str], column: str) -> int | None:
-    """Return a cell's level code, or None where the cell is empty.
-
-    Raises
-    ------
-    UserError
-        If the cell is not a whole number.
-    """
-    cell = row[column]
-    if not cell:
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not value.is_integer():
-        raise UserError(
-            f"{path}: row {row['']}, column {column}: '{cell}' is not a level",
-            "Levels are whole numbers: 0, 1, 2, 3. Where it says that there is no level: "
-            f"dataset.missing: ['{cell}'] in the config.",
-        )
-    return int(value)

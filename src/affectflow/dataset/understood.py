@@ -1,14 +1,15 @@
-"""What was understood of a label table's columns, and how that is told."""
+"""What was understood of a label table's columns, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from affectflow.dataset.levels import NO_LEVEL
 from affectflow.dataset.tasks import Task, Value
 
 MOST_NAMES = 8
+YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+"""What YAML takes for no text where it has no quotes."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Column:
         None: it is no task.
     values : tuple
         Of each row: a level's code, the number of a real-valued task, or None where there is no
-        label; `NO_LEVEL` where a number is none of the declared levels.
+        label; `levels.NO_LEVEL` where a number is none of the declared levels.
     missing : mapping of str to int
         The cells that hold no label, as they are written, and how many.
     notes : tuple of str
@@ -39,14 +40,22 @@ class Column:
         """Return in a line what was understood."""
         if self.task is None:
             return f"{self.name}: not a task ({'; '.join(self.notes)})"
-        known = [value for value in self.values if value not in (None, NO_LEVEL)]
-        if self.task.kind == "real":
-            known = [value for value in self.values if value is not None]
-        parts = [described(self.task, known), f"{len(known):,} labels"]
+        parts = counted(self.task, self.values)
         if self.missing:
             cells = ", ".join(f"'{cell}' {count:,}" for cell, count in self.missing.items())
             parts.append(f"{sum(self.missing.values()):,} missing ({cells})")
         return f"{self.name}: {'; '.join([', '.join(parts), *self.notes])}"
+
+
+def counted(task: Task, values: Sequence[Value | None]) -> list[str]:
+    """Return in words a task's kind and levels, how many labels it has, and how many others."""
+    labels = [value for value in values if value is not None]
+    usable = labels
+    if task.kind != "real":
+        usable = [value for value in labels if value in range(len(task.levels))]
+    beyond = len(labels) - len(usable)
+    parts = [described(task, usable), f"{len(usable):,} labels"]
+    return [*parts, f"{beyond:,} of no such level"] if beyond else parts
 
 
 def described(task: Task, values: Sequence[Value] = ()) -> str:
@@ -60,3 +69,15 @@ def described(task: Task, values: Sequence[Value] = ()) -> str:
         names = [*names[:3], "...", names[-1]]
     order = "" if task.kind == "ordinal" else " without an order"
     return f"{task.kind}, {len(task.levels)} levels{order}: {between.join(names)}"
+
+
+def first_of(values: Sequence[float]) -> str:
+    """Return numbers as a list in YAML has them, only the first of many."""
+    names = [f"{value:.15g}" for value in values]
+    return ", ".join(names if len(names) <= MOST_NAMES else [*names[:3], "..."])
+
+
+def quoted(cell: str) -> str:
+    """Return a cell as YAML takes it for a text within a list."""
+    plain = cell.replace(" ", "").isalnum() and cell.lower() not in YAML_WORDS
+    return cell if plain else "'" + cell.replace("'", "''") + "'"

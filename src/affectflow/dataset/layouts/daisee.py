@@ -7,9 +7,10 @@ A clip's subject is the first six digits of its id. Labels come from the split's
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from affectflow.dataset.cells import is_percentage, number
 from affectflow.dataset.droppings import is_hidden
 from affectflow.dataset.folders import (
     FOLDER,
@@ -30,9 +31,9 @@ from affectflow.dataset.records import (
     Study,
     Video,
 )
-from affectflow.dataset.tables import level, read_table
+from affectflow.dataset.tables import read_table
 from affectflow.dataset.tasks import DAISEE_TASKS, Task, Value
-from affectflow.dataset.understood import described
+from affectflow.dataset.understood import counted
 from affectflow.errors import UserError
 
 SUBJECT_DIGITS = 6
@@ -75,18 +76,14 @@ def read(settings: dict) -> Study:
         for path in everything
         for label in sorted(_labels(path, "", missing), key=lambda label: label.clip_id)
     }
-    told = [f"{task.name}: {_counted(task, labels)}" for task in DAISEE_TASKS]
-    return Study(folder, DAISEE_TASKS, videos, labels, audit, elsewhere, understood=told)
+    understood = [_understood(task, [x.levels[task.name] for x in labels]) for task in DAISEE_TASKS]
+    return Study(folder, DAISEE_TASKS, videos, labels, audit, elsewhere, understood=understood)
 
 
-def _counted(task: Task, labels: list[Label]) -> str:
-    codes = [label.levels[task.name] for label in labels]
-    missing = codes.count(None)
-    known = sum(code in range(len(task.levels)) for code in codes)
-    beyond = len(codes) - missing - known
-    return f"{described(task)}, {known:,} labels" + (
-        f", {missing:,} missing" * bool(missing) + f", {beyond:,} of no level" * bool(beyond)
-    )
+def _understood(task: Task, values: Sequence[Value | None]) -> str:
+    missing = values.count(None)
+    parts = counted(task, values) + [f"{missing:,} missing"] * bool(missing)
+    return f"{task.name}: {', '.join(parts)}"
 
 
 def _root(settings: dict) -> Path:
@@ -140,9 +137,20 @@ def _labels(path: Path, split: str, missing: NoLabel) -> list[Label]:
         if Path(clip).suffix.lower() in VIDEO_SUFFIXES:
             clip = Path(clip).stem
         levels: dict[str, Value | None] = {
-            name: None if missing(row[column]) else level(path, row, column)
+            name: None if missing(row[column]) else _level(path, row, column)
             for name, column in COLUMNS.items()
         }
         where = f"{path.name}, row {row['']}"
         labels.append(Label(clip, clip[:SUBJECT_DIGITS], split, levels, where))
     return labels
+
+
+def _level(path: Path, row: Mapping[str, str], column: str) -> int:
+    value = number(row[column])
+    if value is None or is_percentage(row[column]) or not value.is_integer():
+        raise UserError(
+            f"{path}: row {row['']}, column {column}: '{row[column]}' is not a level",
+            "Levels are whole numbers: 0, 1, 2, 3. Where it says that there is no level: "
+            f"dataset.missing: ['{row[column]}'] in the config.",
+        )
+    return int(value)
