@@ -22,8 +22,8 @@ def test_nobody_who_is_tested_was_seen_before(taught: tuple[Path, Trained]) -> N
 
 
 def test_odd_faces_of_unseen_people_are_found(taught: tuple[Path, Trained]) -> None:
-    # Chance finds a third. Three seeds gave 0.89 to 0.92; another machine rounds differently.
-    assert taught[1].metrics["fec"]["accuracy"] >= 0.85
+    # Chance finds a third.
+    assert taught[1].metrics["fec"]["accuracy"] >= 0.9
 
 
 def test_expressions_of_unseen_people_are_told(taught: tuple[Path, Trained]) -> None:
