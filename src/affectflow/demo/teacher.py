@@ -28,8 +28,9 @@ SETTINGS = {
     "alpha": 1.0,
     "seed": 5,
 }
-"""Both losses count alike. Seeds 0, 5 and 7 gave accuracies of 0.91, 0.92 and 0.89 of the triplets,
-and 0.96, 0.95 and 0.93 of the eight expressions, of people that it never saw."""
+"""Both losses count alike. Seeds 0, 5 and 7 gave accuracies of 0.95, 0.96 and 0.83 of the triplets,
+and 0.95, 0.99 and 0.85 of the eight expressions, of people that it never saw. With seed 7 the
+held-out part, 26 triplets and 32 images, chose the second of four epochs: it is small."""
 
 TRIPLETS = 960
 """Of which 626 are trained on: the others are ties, lack a photo, are held out or share a photo
