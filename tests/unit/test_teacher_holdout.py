@@ -77,6 +77,16 @@ def test_groups_that_share_no_photos_are_held_out_whole() -> None:
     assert (shown["split"] == "validation").sum() == 0.05 * 800
 
 
+def test_what_is_lost_to_training_anyhow_is_held_out() -> None:
+    """Of ten groups one: half of it would do, and the other half could not be trained on."""
+    photos = np.random.default_rng(0).integers(0, 12, (10, 40, 3))
+    groups = photos + 12 * np.arange(10)[:, None, None]
+    found, _, audit = hold_out(*tables(groups.reshape(-1, 3), 800))
+    held = found[found["split"] == "validation"]
+    assert len(held) == 40
+    assert audit == []
+
+
 def test_of_photos_that_all_hang_together_little_is_lost_and_something_is_held_out() -> None:
     """As many triplets for a photo as in FEC, chosen at random: the worst that can be."""
     photos = np.random.default_rng(1).integers(0, 13_000, (45_000, 3))

@@ -38,6 +38,9 @@ FEC_FILE = "faceexp-comparison-data-{split}-public.csv"
 TRAINING, VALIDATION, FEC_TRAIN, FEC_TEST = 1001, 2001, 3001, 4001
 MOST_IDENTITIES, MOST_IMAGES = 999, 899
 FEWEST_HELD_OUT = 6
+GROUP, FEWEST_OF_GROUP = 6, 16
+"""Identities whose photos are compared with each other alone, and comparisons that they get: so a
+part can be held out whose photos are in no other."""
 MISSING = 0.02  # share of FEC's images, at least one of each table
 
 
@@ -109,7 +112,7 @@ def plan_expressions(identities: int, per_identity: int, triplets: int, seed: in
     fec_train = portray(FEC_TRAIN, identities // 2, per_identity, seed)
     fec_test = portray(FEC_TEST, held_out, per_identity, seed)
     rng = np.random.default_rng([seed, 0])
-    compared = compare(fec_train, triplets, rng), compare(fec_test, triplets // 4, rng)
+    compared = _compare_in_groups(fec_train, triplets, rng), compare(fec_test, triplets // 4, rng)
     lost = [name for side in compared for name in _pick_lost(side, rng)]
     cut = str(rng.choice(sorted(_names(compared[0]) - set(lost))))
     return Plan(
@@ -120,6 +123,19 @@ def plan_expressions(identities: int, per_identity: int, triplets: int, seed: in
         *compared,
         frozenset(lost),
         cut,
+    )
+
+
+def _compare_in_groups(
+    images: Sequence[Portrayal], number: int, rng: np.random.Generator
+) -> tuple[Triplet, ...]:
+    identities = sorted({image.identity for image in images})
+    groups = max(1, min(len(identities) // GROUP, number // FEWEST_OF_GROUP))
+    numbers = np.diff(np.linspace(0, number, groups + 1).astype(int))
+    return tuple(
+        triplet
+        for among, count in zip(np.array_split(identities, groups), numbers.tolist(), strict=True)
+        for triplet in compare([i for i in images if i.identity in among], count, rng)
     )
 
 

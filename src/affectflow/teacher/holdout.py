@@ -84,7 +84,8 @@ def draw_triplets(photos: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 
     A group of photos grows: in each step by those that the triplet lacks of which fewest are
     missing, until a share of all triplets lies within it. It stops before that where twice the
-    share touches it, if it has `LEAST`, and where `MOST_TOUCHED` of all do.
+    share touches it, if it has `LEAST`, and where `MOST_TOUCHED` of all do. At the end it takes in
+    those that share photos with no triplet outside: they are lost to training anyhow.
 
     Parameters
     ----------
@@ -123,7 +124,8 @@ def draw_triplets(photos: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
                 inside += not lacking[each]
                 if lacking[each]:
                     heapq.heappush(waiting, (len(lacking[each]), rank[each], each))
-    return np.array([not photos_ for photos_ in lacking], bool)
+    closed = [all(touched.issuperset(users[photo]) for photo in photos_) for photos_ in lacking]
+    return np.array(closed, bool)
 
 
 def _drawn(triplets: pandas.DataFrame, share: float) -> pandas.Series:
