@@ -23,11 +23,11 @@ body { font: 14px/1.45 system-ui, sans-serif; color: #222; margin: 1.5rem; max-w
 h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 1.6rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; }
-th { font-weight: 600; } thead th { border-bottom: 2px solid #777; white-space: nowrap; }
+th { font-weight: 600; } thead th { border-bottom: 2px solid #777; }
 tbody { border-bottom: 1px solid #bbb; }
 tbody th { min-width: 9rem; max-width: 18rem; overflow-wrap: anywhere; }
 td { overflow-wrap: break-word; max-width: 30rem; }
-td.number, .flag { white-space: nowrap; }
+td.number, .flag { white-space: nowrap; } td.number .flag { font-size: .88em; }
 .range, .floor { color: #666; font-size: .88em; }
 .above { color: #0072b2; font-weight: 600; } .flag { color: #b04a00; font-weight: 600; }
 ul.notes { border-left: 4px solid #e69f00; padding: .5rem 1rem .5rem 2rem; background: #fdf6e7; }
