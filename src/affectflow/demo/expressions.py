@@ -112,7 +112,8 @@ def plan_expressions(identities: int, per_identity: int, triplets: int, seed: in
     fec_train = portray(FEC_TRAIN, identities // 2, per_identity, seed)
     fec_test = portray(FEC_TEST, held_out, per_identity, seed)
     rng = np.random.default_rng([seed, 0])
-    compared = _compare_in_groups(fec_train, triplets, rng), compare(fec_test, triplets // 4, rng)
+    groups = max(1, min(identities // 2 // GROUP, triplets // FEWEST_OF_GROUP))
+    compared = compare(fec_train, triplets, rng, groups), compare(fec_test, triplets // 4, rng)
     lost = [name for side in compared for name in _pick_lost(side, rng)]
     cut = str(rng.choice(sorted(_names(compared[0]) - set(lost))))
     return Plan(
@@ -123,19 +124,6 @@ def plan_expressions(identities: int, per_identity: int, triplets: int, seed: in
         *compared,
         frozenset(lost),
         cut,
-    )
-
-
-def _compare_in_groups(
-    images: Sequence[Portrayal], number: int, rng: np.random.Generator
-) -> tuple[Triplet, ...]:
-    identities = sorted({image.identity for image in images})
-    groups = max(1, min(len(identities) // GROUP, number // FEWEST_OF_GROUP))
-    numbers = np.diff(np.linspace(0, number, groups + 1).astype(int))
-    return tuple(
-        triplet
-        for among, count in zip(np.array_split(identities, groups), numbers.tolist(), strict=True)
-        for triplet in compare([i for i in images if i.identity in among], count, rng)
     )
 
 

@@ -46,9 +46,17 @@ class Triplet:
 
 
 def compare(
-    images: Sequence[Portrayal], number: int, rng: np.random.Generator
+    images: Sequence[Portrayal], number: int, rng: np.random.Generator, groups: int = 1
 ) -> tuple[Triplet, ...]:
     """Draw so many triplets from `images`, and their votes.
+
+    Parameters
+    ----------
+    images : sequence of Portrayal
+    number : int
+    rng : numpy.random.Generator
+    groups : int
+        Of identities: images are compared within a group alone, and each gets as many triplets.
 
     Raises
     ------
@@ -57,10 +65,17 @@ def compare(
     """
     kinds = rng.permutation(np.repeat(KINDS, _deal(number)))
     ballots = _ballots(number, rng)
-    by_class = [[i for i in images if i.expression == c] for c in range(len(EXPRESSIONS))]
+    identities = np.array_split(sorted({image.identity for image in images}), groups)
+    by_class = [
+        [
+            [i for i in images if i.identity in among and i.expression == c]
+            for c in range(len(EXPRESSIONS))
+        ]
+        for among in identities
+    ]
     return tuple(
-        _draw_triplet(str(kind), by_class, ballot, rng)
-        for kind, ballot in zip(kinds, ballots, strict=True)
+        _draw_triplet(str(kind), by_class[place * groups // number], ballot, rng)
+        for place, (kind, ballot) in enumerate(zip(kinds, ballots, strict=True))
     )
 
 
